@@ -2,8 +2,8 @@
 
 An event is one frozen object here and one flat JSON object in the ledger: `v`, `event`, `time` (RFC 3339, UTC), for
 job events `job` and `attempt`, then its own fields; fields that are None are left out. Money is Decimal in memory and a
-JSON number in the ledger; both directions keep its decimal digits. Reading is tolerant where that is safe (unknown words and
-unknown fields are skipped) and strict where the past would be misread (a missing or mistyped field is an EventError).
+JSON number in the ledger; both directions keep its decimal digits. Reading is tolerant where that is safe (unknown words
+and fields are skipped) and strict where the past would be misread (a missing or mistyped field is an EventError).
 """
 
 from __future__ import annotations

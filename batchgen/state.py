@@ -130,11 +130,17 @@ class JobState:
         """The number of the next POST."""
         return self.attempts[-1].number + 1 if self.attempts else 1
 
-    def attempt(self, number: int) -> Attempt:
-        """Return attempt `number`, made where the ledger has not named it before."""
+    def find(self, number: int) -> Attempt | None:
+        """Return attempt `number`, or None where the ledger has not named it."""
         for known in reversed(self.attempts):
             if known.number == number:
                 return known
+        return None
+
+    def attempt(self, number: int) -> Attempt:
+        """Return attempt `number`, made where the ledger has not named it before."""
+        if (known := self.find(number)) is not None:
+            return known
         made = Attempt(number)
         self.attempts.append(made)
         self.attempts.sort(key=lambda attempt: attempt.number)
@@ -187,6 +193,8 @@ class RunState:
         if known is None:
             known = self.jobs[event.job] = JobState()
         before = known.state
+        if before is State.DONE and isinstance(event, events.Done):
+            self.counts["missing"] -= 1
         attempt = known.attempt(event.attempt)
         spent = attempt.committed_usd()
         self._advance(attempt, event)

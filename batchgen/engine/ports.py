@@ -22,26 +22,30 @@ class Step(Enum):
 
     POST = "post"
     POLL = "poll"
-    COLLECT = "collect"
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One attempt to see through: a POST to make, a request to poll, or a finished one to collect again.
+    """One attempt to see through: a POST to make, or a request of the ledger to poll and collect.
 
-    `attempt` and `name` (the file stem reserved for it) belong to the ledger's attempt; `estimate_usd` is the high
-    estimate, None where no price is known. `request_id` and `submitted_at` (Unix seconds) are there from `POLL` on.
-    `again` marks a collection of outputs that had been complete before: if they are gone, nothing changes in the ledger.
+    `estimate_usd` is the high estimate, None where no price is known. `name` is the file stem reserved for the attempt,
+    `submitted_at` is in Unix seconds; both, and `request_id`, are there from `POLL` on. `again` marks outputs that had
+    been complete before: if they are gone now, nothing changes in the ledger.
     """
 
     step: Step
     job: Job
     attempt: int
-    name: str
     estimate_usd: Decimal | None = None
-    request_id: str | None = None
-    submitted_at: float | None = None
+    name: str = ""
+    request_id: str = ""
+    submitted_at: float = 0.0
     again: bool = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The attempt in the ledger: job id and number."""
+        return self.job.id, self.attempt
 
 
 class Api(Protocol):
@@ -94,14 +98,8 @@ class Listener(Protocol):
         """Take notice. Must not raise and must not block."""
 
 
-class Clock(Protocol):
-    """Time, so that tests can pass it."""
+Now = Callable[[], float]
+"""Unix seconds; may step. Durations are measured on the event loop's own clock."""
 
-    def now(self) -> float:
-        """Unix seconds; may step."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after `seconds`."""
+Namer = Callable[[Job, int], str]
+"""Reserves the file stem of a job's attempt, unique in the ledger."""

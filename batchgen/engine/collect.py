@@ -1,0 +1,119 @@
+"""From a succeeded request to files on disk, and the `done` that says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from batchgen import errors, events
+from batchgen.engine import polling
+from batchgen.engine.context import Context
+from batchgen.engine.follow import Follower
+from batchgen.engine.ports import Store, Work
+from batchgen.errors import ErrorInfo, Stage
+from batchgen.job import File, Json, Reading
+
+PATIENCE_S = 300.0
+"""How long the files of one request may take to arrive whole before that is a failure, to be collected again."""
+
+
+class Collector:
+    """Fetches a request's outputs until they are whole, or it is clear that they will not be."""
+
+    def __init__(self, context: Context, store: Store, follower: Follower, *, patience: float = PATIENCE_S) -> None:
+        self._context = context
+        self._recorder = context.recorder
+        self._store = store
+        self._follower = follower
+        self._patience = patience
+
+    async def collect(self, work: Work, reading: Reading) -> None:
+        """Save every output and record `done`, or record why that cannot be. Raises TokenError or DiskError."""
+        began = self._context.clock()
+        failures, fresh = 0, False
+        while True:
+            try:
+                files = await self._save(work, reading.urls)
+            except errors.LinkExpired as error:
+                if fresh or (again := await self._follower.reread(work)) is None:
+                    return await self._failed(work, error.info, reading)
+                reading, fresh = again, True
+                continue
+            except (errors.Transient, errors.FileError) as error:
+                failures += 1
+                delay = polling.backoff(failures, self._context.chance.random(), _wish(error))
+                late = self._context.clock() + delay - began > self._patience
+                if late or (isinstance(error, errors.FileError) and not error.again):
+                    return await self._failed(work, _in_file(error.info), reading)
+                self._recorder.tell("retry", error.info.message, work.job.id)
+                await asyncio.sleep(delay)
+            else:
+                return await self._done(work, await self._with_cost(work, reading), files)
+
+    async def _save(self, work: Work, urls: Sequence[str]) -> tuple[File, ...]:
+        openers = [partial(self._context.api.open, url) for url in urls]
+        return await self._store.save(openers, job=work.job.id, attempt=work.attempt, name=work.name)
+
+    async def _with_cost(self, work: Work, reading: Reading) -> Reading:
+        """The cost may come later than the outputs; one more look, and no waiting for it."""
+        if reading.cost_usd is not None:
+            return reading
+        later = await self._follower.reread(work)
+        return later if later is not None and later.cost_usd is not None else reading
+
+    async def _done(self, work: Work, reading: Reading, files: tuple[File, ...]) -> None:
+        job = work.job
+        await self._recorder.record(
+            events.Done(
+                time=self._recorder.time(),
+                job=job.id,
+                attempt=work.attempt,
+                request_id=work.request_id,
+                model=job.model,
+                prompt=job.prompt,
+                seed=job.seed,
+                settings=job.settings,
+                tags=job.tags,
+                files=files,
+                cost_usd=reading.cost_usd,
+                cost_estimate_usd=work.estimate_usd,
+                timing=_timing(work, reading),
+            )
+        )
+
+    async def _failed(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
+        if work.again:
+            self._recorder.tell("missing", f"{work.name}: {error.message}", work.job.id)
+            return
+        await self._recorder.record(
+            events.Failed(
+                time=self._recorder.time(),
+                job=work.job.id,
+                attempt=work.attempt,
+                error=error,
+                request_id=work.request_id,
+                cost_usd=reading.cost_usd,
+            )
+        )
+
+
+def _wish(error: errors.Transient | errors.FileError) -> float | None:
+    return error.retry_after if isinstance(error, errors.Transient) else None
+
+
+def _in_file(error: ErrorInfo) -> ErrorInfo:
+    """A file's trouble is of stage `output` or `file`, whatever the layer below called it."""
+    if error.stage in (Stage.OUTPUT, Stage.FILE):
+        return error
+    return ErrorInfo(error.kind, Stage.FILE, error.message, error.code, error.http_status)
+
+
+def _timing(work: Work, reading: Reading) -> dict[str, Json]:
+    """When the request was taken here and made there, in the server's own words for the latter."""
+    times = {
+        "submitted": events.stamp(work.submitted_at),
+        "created_at": reading.created_at,
+        "finished_at": reading.finished_at,
+    }
+    return {name: time for name, time in times.items() if time is not None}

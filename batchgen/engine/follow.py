@@ -1,0 +1,237 @@
+"""From a request id to the server's last word: polling that survives anything but a clear end.
+
+A request id is never given up. The status says that a request is over, only the result says how; a 404 has to last, and
+has to be the exception, before it means anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from batchgen import errors, events
+from batchgen.engine import polling
+from batchgen.engine.context import Context
+from batchgen.engine.limits import CoolDown
+from batchgen.engine.ports import Work
+from batchgen.engine.stop import Cause, Why
+from batchgen.errors import ErrorInfo, Stage
+from batchgen.job import Phase, Reading
+
+GONE_S = 60.0
+"""How long a 404 must last before a request counts as lost (read-after-write, a fault of the moment)."""
+
+EMPTY_READS = 6
+"""How often a success without outputs is asked again, over about half a minute."""
+
+ALL_GONE = 3
+"""So many requests, and all of them 404, say something about the account or the address, not about the requests."""
+
+
+class Census:
+    """Which requests the server has known and which not, over the whole run."""
+
+    def __init__(self) -> None:
+        self._any_known = False
+        self._gone: set[str] = set()
+
+    def known(self) -> None:
+        """Note that the server knows some request."""
+        self._any_known = True
+
+    def gone(self, request_id: str) -> None:
+        """Note that it does not know this one."""
+        self._gone.add(request_id)
+
+    def all_gone(self) -> bool:
+        """Whether nothing may be concluded: every request asked so far is gone, and there are several."""
+        return not self._any_known and len(self._gone) >= ALL_GONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Nothing decided yet; ask again after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What polling one request has seen so far; times on the loop's clock."""
+
+    born: float
+    ended: bool = False
+    failures: int = 0
+    unready: int = 0
+    gone_since: float | None = None
+    gone_reads: int = 0
+
+    def answered(self) -> None:
+        """The server knows the request: whatever kept it from saying so is over."""
+        self.failures, self.gone_since, self.gone_reads = 0, None, 0
+
+
+class Follower:
+    """Polls requests until the server's outcome is known, for at most `wait` seconds each."""
+
+    def __init__(self, context: Context, *, wait: float) -> None:
+        self._api = context.api
+        self._context = context
+        self._recorder = context.recorder
+        self._wait = wait
+        self._census = Census()
+        self._cool_down = CoolDown(context.chance)
+
+    async def follow(self, work: Work, age: float = 0.0) -> Reading | None:
+        """Poll a request of this `age` in seconds until it succeeded, and return its result.
+
+        Returns None where there is nothing to collect: it failed, was cancelled or lost (recorded), or still runs after
+        `wait` seconds (left in flight). Raises TokenError, DiskError or UnavailableError.
+        """
+        began = self._context.clock()
+        watch = _Watch(began - age)
+        delay = 0.0 if age else polling.next_read(0.0)
+        while self._context.clock() + delay - began <= self._wait:
+            await asyncio.sleep(delay)
+            answer = await self._look(work, watch)
+            if isinstance(answer, Reading):
+                return await self._conclude(work, answer)
+            if answer is None:
+                return None
+            delay = answer.seconds
+        self._give_up_for_now(work)
+        return None
+
+    async def reread(self, work: Work) -> Reading | None:
+        """Read the result once more, for fresh links or a late cost; None where that does not work out."""
+        try:
+            reading = await self._ask(self._api.result, work)
+        except (errors.Transient, errors.Gone):
+            return None
+        return reading if reading.phase is Phase.SUCCEEDED else None
+
+    async def _look(self, work: Work, watch: _Watch) -> Reading | _Again | None:
+        """Ask once. Returns a final result, or when to ask again, or None where there is nothing more to ask for."""
+        use_result = watch.ended or watch.gone_reads % 2 == 1
+        try:
+            reading = await self._ask(self._api.result if use_result else self._api.status, work)
+        except errors.Transient as error:
+            return _Again(self._retry(work, watch, error))
+        except errors.Gone:
+            return await self._gone(work, watch)
+        watch.answered()
+        if reading.queue_position is not None:
+            self._recorder.tell("queue", f"queue position {reading.queue_position}", work.job.id)
+        return self._weigh(reading, watch)
+
+    def _weigh(self, reading: Reading, watch: _Watch) -> Reading | _Again:
+        if not watch.ended:
+            if reading.phase is Phase.PENDING:
+                return _Again(polling.next_read(self._context.clock() - watch.born))
+            watch.ended = True
+            return _Again(0.0)
+        empty = reading.phase is Phase.SUCCEEDED and not reading.urls and watch.unready < EMPTY_READS
+        if empty or reading.phase in (Phase.PENDING, Phase.ENDED):
+            watch.unready += 1
+            return _Again(polling.backoff(watch.unready, self._context.chance.random()))
+        return reading
+
+    async def _ask(self, ask: Callable[[str], Awaitable[Reading]], work: Work) -> Reading:
+        await asyncio.sleep(self._cool_down.left(self._context.clock()))
+        try:
+            reading = await ask(work.request_id)
+        except errors.Transient as error:
+            self._context.unanswered(error)
+            raise
+        except errors.Gone:
+            self._context.silence.answered()
+            self._census.gone(work.request_id)
+            raise
+        self._context.silence.answered()
+        self._census.known()
+        self._cool_down.accepted()
+        return reading
+
+    def _retry(self, work: Work, watch: _Watch, error: errors.Transient) -> float:
+        watch.failures += 1
+        self._recorder.tell("retry", error.info.message, work.job.id)
+        if error.info.http_status == 429 or error.retry_after is not None:
+            return self._cool_down.refused(self._context.clock(), error.retry_after)
+        return polling.backoff(watch.failures, self._context.chance.random())
+
+    async def _gone(self, work: Work, watch: _Watch) -> _Again | None:
+        if work.again:
+            self._recorder.tell("missing", f"{work.name}: its files are gone, here and at the server", work.job.id)
+            return None
+        now = self._context.clock()
+        watch.gone_since = now if watch.gone_since is None else watch.gone_since
+        watch.gone_reads += 1
+        lasted = now - watch.gone_since
+        if lasted < GONE_S or watch.gone_reads < 2:
+            return _Again(min(polling.next_read(lasted), GONE_S - lasted))
+        if self._census.all_gone():
+            raise errors.UnavailableError(
+                f"{self._api.origin} knows none of the requests asked for; is this the right account and address?"
+            )
+        time = self._recorder.time()
+        await self._recorder.record(
+            events.Lost(time=time, job=work.job.id, attempt=work.attempt, request_id=work.request_id)
+        )
+        return None
+
+    def _give_up_for_now(self, work: Work) -> None:
+        text = f"requests still running after {self._wait:g} s are left to the server"
+        self._context.stop.note(Cause(Why.WAIT, text))
+        self._recorder.tell("left", f"request {work.request_id} still runs and is left for later", work.job.id)
+
+    async def _conclude(self, work: Work, reading: Reading) -> Reading | None:
+        """Record an end without outputs; hand a success on."""
+        if reading.phase is Phase.SUCCEEDED:
+            trouble = _trouble(work, reading)
+            if trouble is None:
+                return reading
+            await self._failed(work, trouble, reading)
+        elif reading.phase is Phase.CANCELLED:
+            await self._cancelled(work, reading)
+        else:
+            fallback = ErrorInfo("run_failed", Stage.RUN, "the server says failed and gives no reason")
+            await self._failed(work, reading.error or fallback, reading)
+        return None
+
+    async def _failed(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
+        if work.again:
+            self._recorder.tell("missing", f"{work.name}: {error.message}", work.job.id)
+            return
+        await self._recorder.record(
+            events.Failed(
+                time=self._recorder.time(),
+                job=work.job.id,
+                attempt=work.attempt,
+                error=error,
+                request_id=work.request_id,
+                cost_usd=reading.cost_usd,
+            )
+        )
+
+    async def _cancelled(self, work: Work, reading: Reading) -> None:
+        await self._recorder.record(
+            events.Cancelled(
+                time=self._recorder.time(),
+                job=work.job.id,
+                attempt=work.attempt,
+                request_id=work.request_id,
+                by="server",
+                cost_usd=reading.cost_usd,
+            )
+        )
+
+
+def _trouble(work: Work, reading: Reading) -> ErrorInfo | None:
+    """What keeps a success from being collected."""
+    if reading.model is not None and reading.model != work.job.model:
+        text = f"request {work.request_id} belongs to model {reading.model}, not {work.job.model}"
+        return ErrorInfo("mismatch", Stage.OUTPUT, errors.printable(text))
+    if not reading.urls:
+        return ErrorInfo("no_output", Stage.OUTPUT, "the server says succeeded and names no output")
+    return None

@@ -1,0 +1,87 @@
+"""How a run comes to its end before its work does.
+
+Two steps, each final: `end_posts` (no new POST; everything in flight goes on) and `leave` (stop waiting; what is in
+flight stays with the server). POSTs on the wire are always awaited: to their own timeout, or, once `hurry` is asked
+for, a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchgen import errors
+
+
+class Why(StrEnum):
+    """What a run stopped for."""
+
+    TOKEN = "token"  # noqa: S105 - a word of the summary, not a secret
+    BALANCE = "balance"
+    DISK = "disk"
+    UNAVAILABLE = "unavailable"
+    SIGNAL = "signal"
+    MAX_COST = "max_cost"
+    MAX_JOBS = "max_jobs"
+    MAX_TIME = "max_time"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason for stopping, with a sentence for people; `signal` is the number of the signal, if it was one."""
+
+    why: Why
+    message: str
+    signal: int = 0
+
+
+_WHY_OF: dict[type[errors.RunError], Why] = {
+    errors.TokenError: Why.TOKEN,
+    errors.BalanceError: Why.BALANCE,
+    errors.DiskError: Why.DISK,
+    errors.UnavailableError: Why.UNAVAILABLE,
+}
+
+
+def cause_of(error: errors.RunError) -> Cause | None:
+    """Return the cause that a run error stands for, or None where it is no reason to stop but a defect or misuse."""
+    why = _WHY_OF.get(type(error))
+    return Cause(why, str(error)) if why else None
+
+
+class Stop:
+    """The one place that knows whether the run still goes on, and why not."""
+
+    def __init__(self) -> None:
+        self.causes: list[Cause] = []
+        self.posts_ended = asyncio.Event()
+        self.leaving = asyncio.Event()
+        self.hurry = asyncio.Event()
+
+    def note(self, cause: Cause) -> None:
+        """Keep a cause that stops nothing by itself; each kind is kept once."""
+        if all(known.why is not cause.why for known in self.causes):
+            self.causes.append(cause)
+
+    def end_posts(self, cause: Cause) -> None:
+        """Send no new POST from here on."""
+        self.note(cause)
+        self.posts_ended.set()
+
+    def leave(self, cause: Cause | None = None) -> None:
+        """Also stop waiting for what is in flight."""
+        if cause is not None:
+            self.note(cause)
+        self.posts_ended.set()
+        self.leaving.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake at once when POSTs end."""
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.posts_ended.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,190 @@
+"""POSTs: the permission to make one, the making, and what each outcome means for the ledger.
+
+A POST is money. It is made once per durable `submitting`, never inside the reach of a cancellation, and followed by
+another attempt only where the server certainly did not take it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import assert_never
+
+from batchgen import errors, events
+from batchgen.engine.budget import Budget
+from batchgen.engine.context import Context
+from batchgen.engine.limits import CoolDown, Pace
+from batchgen.engine.ports import Namer, Step, Work
+from batchgen.engine.stop import Cause, Why, cause_of
+from batchgen.errors import ErrorInfo, Stage
+
+
+class Submitter:
+    """Takes work as far as a request id."""
+
+    def __init__(
+        self, context: Context, namer: Namer, *, budget: Budget, pace: Pace, max_jobs: int | None = None
+    ) -> None:
+        self._api = context.api
+        self._context = context
+        self._recorder = context.recorder
+        self._stop = context.stop
+        self._namer = namer
+        self._budget = budget
+        self._pace = pace
+        self._cool_down = CoolDown(context.chance)
+        self._max_jobs = max_jobs
+        self._posts = 0
+        self._accepted = False
+        self._blocked: dict[str, ErrorInfo] = {}
+
+    async def submit(self, work: Work) -> Work | None:
+        """POST until the server has taken the job, and return the work to poll.
+
+        Returns None where the job ended here, or where no (further) POST may be made. Raises TokenError, DiskError or
+        UnavailableError.
+        """
+        while await self._permitted(work):
+            outcome = await self._context.shelter.run(self._post(work))
+            if outcome is None or outcome.step is Step.POLL:
+                return outcome
+            work = outcome
+        return None
+
+    async def _permitted(self, work: Work) -> bool:
+        """Wait for this POST's turn; False where there will be none."""
+        if await self._model_blocked(work):
+            return False
+        if not await self._budget.reserve(work, self._stop.posts_ended):
+            if not self._stop.posts_ended.is_set():
+                limit = f"the next job would exceed max_cost_usd ({self._budget.limit_usd} USD)"
+                self._stop.end_posts(Cause(Why.MAX_COST, limit))
+            return False
+        await self._turn()
+        if self._stop.posts_ended.is_set() or await self._model_blocked(work) or self._jobs_exhausted():
+            self._budget.release(work)
+            return False
+        self._posts += 1
+        return True
+
+    async def _turn(self) -> None:
+        """Keep the pace, and the pause that the server asked for."""
+        clock = self._context.clock
+        await self._stop.pause(self._pace.take(clock()))
+        while not self._stop.posts_ended.is_set() and (left := self._cool_down.left(clock())):
+            await self._stop.pause(left)
+
+    def _jobs_exhausted(self) -> bool:
+        if self._max_jobs is None or self._posts < self._max_jobs:
+            return False
+        self._stop.end_posts(Cause(Why.MAX_JOBS, f"max_jobs ({self._max_jobs}) submissions were made"))
+        return True
+
+    async def _model_blocked(self, work: Work) -> bool:
+        error = self._blocked.get(work.job.model)
+        if error is not None:
+            await self._failed(work, error)
+        return error is not None
+
+    async def _post(self, work: Work) -> Work | None:
+        """Make one POST and record what came of it; sheltered from cancellation.
+
+        Returns the work to poll, the next attempt's work where the server certainly did not take it, or None.
+        """
+        work = dataclasses.replace(work, name=self._namer(work.job, work.attempt))
+        await self._recorder.record(self._intent(work))
+        if self._stop.posts_ended.is_set():
+            await self._refused(work, ErrorInfo("stopped", Stage.SUBMIT, "the run stopped before this POST was sent"))
+            return None
+        try:
+            request_id = await self._api.submit(work.job)
+        except errors.AttemptError as error:
+            return await self._not_taken(work, error)
+        except errors.JobError as error:
+            await self._rejected(work, error)
+            return None
+        except (errors.TokenError, errors.BalanceError) as error:
+            await self._account_trouble(work, error)
+            return None
+        except asyncio.CancelledError:
+            await self._unknown(work, ErrorInfo("left", Stage.SUBMIT, "left before the server answered this POST"))
+            raise
+        return await self._taken(work, request_id)
+
+    async def _taken(self, work: Work, request_id: str) -> Work:
+        self._context.silence.answered()
+        self._cool_down.accepted()
+        self._accepted = True
+        time = self._recorder.time()
+        submitted = events.Submitted(
+            time=time, job=work.job.id, attempt=work.attempt, request_id=request_id, api=self._api.origin
+        )
+        await self._recorder.record(submitted)
+        since = events.seconds_of(time) or 0.0
+        return dataclasses.replace(work, step=Step.POLL, request_id=request_id, submitted_at=since)
+
+    async def _not_taken(self, work: Work, error: errors.AttemptError) -> Work | None:
+        if not isinstance(error, errors.Refused):
+            await self._unknown(work, error.info)
+            return None
+        now = asyncio.get_running_loop().time()
+        delay = self._cool_down.refused(now, error.retry_after)
+        await self._refused(work, error.info, delay)
+        if error.reached:
+            self._context.silence.answered()
+        elif self._silence.missed(now):
+            raise errors.UnavailableError(f"nobody answers at {self._api.origin}: {error.info.message}")
+        return dataclasses.replace(work, attempt=work.attempt + 1)
+
+    async def _rejected(self, work: Work, error: errors.JobError) -> None:
+        self._context.silence.answered()
+        if isinstance(error, errors.Forbidden) and not self._accepted:
+            await self._refused(work, error.info)
+            raise errors.TokenError(f"the API refuses access: {error.info.message}")
+        if isinstance(error, errors.ModelRejected):
+            self._blocked[work.job.model] = error.info
+        await self._failed(work, error.info)
+
+    async def _account_trouble(self, work: Work, error: errors.TokenError | errors.BalanceError) -> None:
+        self._context.silence.answered()
+        match error:
+            case errors.TokenError():
+                await self._refused(work, ErrorInfo("token", Stage.SUBMIT, str(error)))
+                raise error
+            case errors.BalanceError():
+                if cause := cause_of(error):
+                    self._stop.end_posts(cause)
+                await self._refused(work, ErrorInfo("balance", Stage.SUBMIT, str(error)))
+            case _:
+                assert_never(error)
+
+    def _intent(self, work: Work) -> events.Submitting:
+        job = work.job
+        return events.Submitting(
+            time=self._recorder.time(),
+            job=job.id,
+            attempt=work.attempt,
+            index=job.index,
+            name=work.name,
+            model=job.model,
+            prompt=job.prompt,
+            seed=job.seed,
+            settings=job.settings,
+            tags=job.tags,
+            repeat=job.repeat,
+            cost_estimate_usd=work.estimate_usd,
+        )
+
+    async def _refused(self, work: Work, error: ErrorInfo, delay: float | None = None) -> None:
+        time, rounded = self._recorder.time(), None if delay is None else round(delay, 3)
+        await self._recorder.record(
+            events.Refused(time=time, job=work.job.id, attempt=work.attempt, error=error, delay=rounded)
+        )
+
+    async def _unknown(self, work: Work, error: ErrorInfo) -> None:
+        time = self._recorder.time()
+        await self._recorder.record(events.Unknown(time=time, job=work.job.id, attempt=work.attempt, error=error))
+
+    async def _failed(self, work: Work, error: ErrorInfo) -> None:
+        time = self._recorder.time()
+        await self._recorder.record(events.Failed(time=time, job=work.job.id, attempt=work.attempt, error=error))

@@ -229,7 +229,7 @@ class Follower:
 
 def _trouble(work: Work, reading: Reading) -> ErrorInfo | None:
     """What keeps a success from being collected."""
-    if reading.model is not None and reading.model != work.job.model:
+    if reading.model is not None and work.job.model and reading.model != work.job.model:
         text = f"request {work.request_id} belongs to model {reading.model}, not {work.job.model}"
         return ErrorInfo("mismatch", Stage.OUTPUT, errors.printable(text))
     if not reading.urls:

@@ -94,7 +94,7 @@ class Ledger(Protocol):
 class Listener(Protocol):
     """Somebody who is told what happened, after it is durable."""
 
-    def __call__(self, happened: Event | News) -> None:
+    def __call__(self, happened: Event | News, /) -> None:
         """Take notice. Must not raise and must not block."""
 
 

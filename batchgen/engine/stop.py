@@ -37,6 +37,8 @@ class Cause:
     signal: int = 0
 
 
+_REACHED = frozenset({Why.MAX_COST, Why.MAX_JOBS, Why.WAIT})
+
 _WHY_OF: dict[type[errors.RunError], Why] = {
     errors.TokenError: Why.TOKEN,
     errors.BalanceError: Why.BALANCE,
@@ -59,6 +61,11 @@ class Stop:
         self.posts_ended = asyncio.Event()
         self.leaving = asyncio.Event()
         self.hurry = asyncio.Event()
+
+    @property
+    def barred(self) -> bool:
+        """Whether a POST that had its permission already must not be sent either: so for all but a reached limit."""
+        return self.leaving.is_set() or any(cause.why not in _REACHED for cause in self.causes)
 
     def note(self, cause: Cause) -> None:
         """Keep a cause that stops nothing by itself; each kind is kept once."""

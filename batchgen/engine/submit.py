@@ -93,7 +93,7 @@ class Submitter:
         """
         work = dataclasses.replace(work, name=self._namer(work.job, work.attempt))
         await self._recorder.record(self._intent(work))
-        if self._stop.posts_ended.is_set():
+        if self._stop.barred:
             await self._refused(work, ErrorInfo("stopped", Stage.SUBMIT, "the run stopped before this POST was sent"))
             return None
         try:
@@ -127,13 +127,9 @@ class Submitter:
         if not isinstance(error, errors.Refused):
             await self._unknown(work, error.info)
             return None
-        now = asyncio.get_running_loop().time()
-        delay = self._cool_down.refused(now, error.retry_after)
+        delay = self._cool_down.refused(self._context.clock(), error.retry_after)
         await self._refused(work, error.info, delay)
-        if error.reached:
-            self._context.silence.answered()
-        elif self._silence.missed(now):
-            raise errors.UnavailableError(f"nobody answers at {self._api.origin}: {error.info.message}")
+        self._context.unanswered(error)
         return dataclasses.replace(work, attempt=work.attempt + 1)
 
     async def _rejected(self, work: Work, error: errors.JobError) -> None:

@@ -1,0 +1,91 @@
+"""The exit codes: the one table, and the rules that choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+
+from batchgen import errors
+from batchgen.engine.stop import Cause, Why
+from batchgen.state import State
+
+
+class ExitCode(IntEnum):
+    """What a scheduler may act on. Between 64 and 77 the words are those of sysexits.h."""
+
+    OK = 0
+    SOME_FAILED = 1
+    LIMIT = 3
+    UNKNOWN = 4
+    BALANCE = 5
+    USAGE = 64
+    DATA = 65
+    UNAVAILABLE = 69
+    CANNOT_WRITE = 73
+    LOCKED = 75
+    TOKEN = 77
+    HANGUP = 129
+    INTERRUPT = 130
+    TERMINATED = 143
+
+
+MEANING: Mapping[ExitCode, str] = {
+    ExitCode.OK: "all done",
+    ExitCode.SOME_FAILED: "finished, some failed, lost or cancelled",
+    ExitCode.LIMIT: "stopped at a limit you set; the same command goes on (raise a cost limit first)",
+    ExitCode.UNKNOWN: "unknown submissions need a decision",
+    ExitCode.BALANCE: "out of balance; top up, then the same command goes on",
+    ExitCode.USAGE: "the command line cannot be meant like this",
+    ExitCode.DATA: "the manifest or other data is missing or wrong",
+    ExitCode.UNAVAILABLE: "the API is unavailable; the same command goes on",
+    ExitCode.CANNOT_WRITE: "something cannot be written; mend it, then the same command goes on",
+    ExitCode.LOCKED: "another run holds the directory (with `--if-running skip`: 0)",
+    ExitCode.TOKEN: "no token, or the API refuses it",
+    ExitCode.HANGUP: "ended by SIGHUP",
+    ExitCode.INTERRUPT: "ended by SIGINT (Ctrl-C); the same command goes on",
+    ExitCode.TERMINATED: "ended by SIGTERM; the same command goes on",
+}
+"""The README's table is held against this one by a test."""
+
+_OF_CAUSE: tuple[tuple[Why, ExitCode], ...] = (
+    (Why.TOKEN, ExitCode.TOKEN),
+    (Why.BALANCE, ExitCode.BALANCE),
+    (Why.DISK, ExitCode.CANNOT_WRITE),
+    (Why.UNAVAILABLE, ExitCode.UNAVAILABLE),
+    (Why.SIGNAL, ExitCode.INTERRUPT),
+    (Why.MAX_COST, ExitCode.LIMIT),
+    (Why.MAX_JOBS, ExitCode.LIMIT),
+    (Why.MAX_TIME, ExitCode.LIMIT),
+    (Why.WAIT, ExitCode.LIMIT),
+)
+"""Why a run stopped, the gravest first."""
+
+_OF_ERROR: Mapping[type[errors.RunError], ExitCode] = {
+    errors.UsageError: ExitCode.USAGE,
+    errors.ManifestError: ExitCode.DATA,
+    errors.LedgerError: ExitCode.DATA,
+    errors.DiskError: ExitCode.CANNOT_WRITE,
+    errors.LockedError: ExitCode.LOCKED,
+    errors.TokenError: ExitCode.TOKEN,
+    errors.BalanceError: ExitCode.BALANCE,
+    errors.UnavailableError: ExitCode.UNAVAILABLE,
+}
+
+
+def code_of_error(error: errors.RunError) -> ExitCode:
+    """Return the code for an error that kept a command from its work."""
+    return _OF_ERROR[type(error)]
+
+
+def code_of_run(causes: Iterable[Cause], counts: Mapping[str, int]) -> tuple[int, str]:
+    """Return a run's exit code and its reason in a word: why it stopped, else how its jobs stand."""
+    by_why = {cause.why: cause for cause in causes}
+    for why, code in _OF_CAUSE:
+        if why in by_why:
+            signal = by_why[why].signal
+            return (128 + signal if signal else code), why.value
+    if counts.get(State.UNKNOWN):
+        return ExitCode.UNKNOWN, "unknown"
+    if any(counts.get(state) for state in (State.FAILED, State.LOST, State.CANCELLED)):
+        return ExitCode.SOME_FAILED, "failed"
+    return ExitCode.OK, "finished"

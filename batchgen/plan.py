@@ -1,0 +1,198 @@
+"""The Plan: a manifest's jobs held against RunState and price, before anything is sent.
+
+`decide` is design's table of what a run does about a job; `survey` counts what all of them come to; `to_collect` and
+`to_post` are the two halves of the stream that the engine is given. Nothing here has effects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+
+from batchgen.catalog.price import Cost
+from batchgen.job import Job
+from batchgen.state import ZERO, Attempt, Fact, JobState, RunState, State
+
+Price = Callable[[Job], Cost | None]
+"""What a job should cost, None where no price is known."""
+
+Whole = Callable[[Attempt], bool]
+"""Whether every file of a done attempt is there, in its size."""
+
+BREATH = 256
+"""So many jobs without anything to do, and the stream lets others have a turn."""
+
+COUNTED = (*State, "removed", "duplicates", "missing")
+
+
+class Action(Enum):
+    """What happens to a job now."""
+
+    NOTHING = "nothing"
+    POST = "post"
+    COLLECT = "collect"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the person allowed beyond the ordinary.
+
+    `retry` holds the kinds of error to retry, besides `lost`, `cancelled` and `missing`; `retry_failed` stands for all
+    but `missing`. `fetch` collects and never submits.
+    """
+
+    retry_failed: bool = False
+    retry: frozenset[str] = frozenset()
+    resubmit_unknown: bool = False
+    fetch: bool = False
+
+    def retries(self, attempt: Attempt) -> bool:
+        """Whether this failed, lost or cancelled attempt is to be tried again."""
+        if self.retry_failed:
+            return True
+        kind = attempt.error.kind if attempt.fact in (Fact.FAILED, Fact.FAILED_AFTER_SUCCESS) and attempt.error else ""
+        return (kind or attempt.fact.value) in self.retry
+
+
+def decide(known: JobState | None, policy: Policy, whole: Whole) -> Action:
+    """Return what to do about a job of the manifest that stands where `known` says.
+
+    `COLLECT` means asking for requests that were paid for; it never leads to a POST.
+    """
+    state = known.state if known else State.NEW
+    if known is None or state is State.NEW:
+        return Action.NOTHING if policy.fetch else Action.POST
+    best = known.best
+    if state is State.IN_FLIGHT:
+        return Action.COLLECT
+    if state is State.DONE:
+        return _decide_done(best, policy, whole)
+    if state is State.UNKNOWN:
+        return Action.POST if policy.resubmit_unknown and not policy.fetch else Action.HOLD
+    if best.collectable:
+        return Action.COLLECT if policy.fetch or policy.retries(best) else Action.HOLD
+    if policy.fetch:
+        return Action.COLLECT if best.fact is Fact.LOST and best.request_id else Action.HOLD
+    return Action.POST if policy.retries(best) else Action.HOLD
+
+
+def _decide_done(best: Attempt, policy: Policy, whole: Whole) -> Action:
+    if whole(best):
+        return Action.NOTHING
+    return Action.POST if "missing" in policy.retry and not policy.fetch else Action.COLLECT
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A job to POST, as attempt number `attempt`."""
+
+    job: Job
+    attempt: int
+    cost: Cost | None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a run would come to.
+
+    `counts` are over the selected jobs, by state, with `jobs`, `removed`, `duplicates` and `missing` beside them; `low`
+    and `high` are USD over the jobs to POST, `unpriced` the models among them without a price. `unlisted` are ledger
+    jobs outside the counts that are not done.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    posts: int = 0
+    low: Decimal = ZERO
+    high: Decimal = ZERO
+    unpriced: set[str] = field(default_factory=set)
+    first: list[Post] = field(default_factory=list)
+    unlisted: tuple[str, ...] = ()
+
+    @property
+    def cost(self) -> Cost | None:
+        """The estimate over all jobs to POST; None where one of them has no price."""
+        return None if self.unpriced else Cost(self.low, self.high)
+
+    def add_post(self, post: Post, show: int) -> None:
+        """Count a job that would be sent, and keep the first `show` of them."""
+        self.posts += 1
+        if len(self.first) < show:
+            self.first.append(post)
+        if post.cost is None:
+            self.unpriced.add(post.job.model)
+        else:
+            self.low += post.cost.low
+            self.high += post.cost.high
+
+
+def survey(
+    jobs: Iterable[Job],
+    state: RunState,
+    *,
+    price: Price,
+    policy: Policy,
+    whole: Whole,
+    selected: Callable[[Job], bool] = lambda job: True,
+    show: int = 3,
+) -> Survey:
+    """Hold every job of the whole manifest against the ledger and return what a run over the selected ones would do."""
+    found = Survey(Counter(dict.fromkeys(COUNTED, 0)))
+    open_jobs = {job_id for job_id, known in state.jobs.items() if known.state is not State.DONE}
+    matched = 0
+    for job in jobs:
+        known = state.jobs.get(job.id)
+        matched += known is not None
+        if not selected(job):
+            continue
+        open_jobs.discard(job.id)
+        found.counts["jobs"] += 1
+        found.counts[known.state if known else State.NEW] += 1
+        _survey_one(found, job, known, (price, policy, whole), show)
+    found.counts["removed"] = len(state.jobs) - matched
+    found.unlisted = tuple(sorted(open_jobs))
+    return found
+
+
+def _survey_one(found: Survey, job: Job, known: JobState | None, rules: tuple[Price, Policy, Whole], show: int) -> None:
+    price, policy, whole = rules
+    action = decide(known, policy, whole)
+    if known is not None and known.state is State.DONE and action is not Action.NOTHING:
+        found.counts["missing"] += 1
+    if action is Action.POST:
+        found.add_post(Post(job, known.next_attempt if known else 1, price(job)), show)
+
+
+def to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[str, Attempt]]:
+    """Yield every attempt of the ledger that is to be asked for, whether the manifest still has its job or not.
+
+    In-flight attempts come first: they hold places at the server.
+    """
+    for job_id, attempt in state.attempts():
+        if attempt.fact is Fact.SUBMITTED:
+            yield job_id, attempt
+    for job_id, known in state.jobs.items():
+        best = known.best
+        if best.fact is not Fact.SUBMITTED and decide(known, policy, whole) is Action.COLLECT:
+            yield job_id, best
+
+
+def to_post(
+    jobs: Iterable[Job], state: RunState, *, price: Price, policy: Policy, whole: Whole, settled: frozenset[str]
+) -> Iterator[Post | None]:
+    """Yield the jobs to POST in the manifest's order, lazily, and None now and then where there are none for long.
+
+    `settled` are jobs that were already decided when the run began (those being collected): what becomes of them in
+    this run is for the next one to act on.
+    """
+    idle = 0
+    for job in jobs:
+        known = state.jobs.get(job.id)
+        if job.id not in settled and decide(known, policy, whole) is Action.POST:
+            idle = 0
+            yield Post(job, known.next_attempt if known else 1, price(job))
+        elif (idle := idle + 1) % BREATH == 0:
+            yield None

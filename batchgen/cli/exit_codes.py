@@ -73,7 +73,12 @@ _OF_ERROR: Mapping[type[errors.RunError], ExitCode] = {
 
 
 def code_of_error(error: errors.RunError) -> ExitCode:
-    """Return the code for an error that kept a command from its work."""
+    """Return the code for an error that kept a command from its work.
+
+    Mistakes in options are found together with those in the manifest; alone they are usage.
+    """
+    if isinstance(error, errors.ManifestError) and all(problem.file.startswith("--") for problem in error.problems):
+        return ExitCode.USAGE
     return _OF_ERROR[type(error)]
 
 

@@ -18,8 +18,8 @@ START_S = 20.0
 async def sandbox_process(folder: Path) -> AsyncIterator[str]:
     """Serve the sandbox kept in `folder`, and yield its origin. Raises UnavailableError where it does not start.
 
-    The child reads a pipe that only this process holds, so that it ends when this process does, however that happens. It
-    has a process group of its own: a Ctrl-C in the terminal is for the run to handle.
+    The child reads a pipe that only this process holds, so that it ends when this process does, however that happens.
+    It has a process group of its own: a Ctrl-C in the terminal is for the run to handle.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -1,0 +1,88 @@
+"""From the command line's options, and the environment, to the objects that the commands work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from batchgen import errors
+from batchgen.cli.batch import Manner
+from batchgen.cli.choice import Choice
+from batchgen.engine.scheduler import Limits
+from batchgen.manifest.overrides import Overrides
+from batchgen.manifest.sections import Limits as ManifestLimits
+from batchgen.plan import Policy
+
+BUDGET = "BATCHGEN_MAX_COST_USD"
+
+
+def choice(manifest: Path, given: Mapping[str, Any]) -> Choice:
+    """Return what the options choose."""
+    retried = frozenset(filter(None, (kind.strip() for kind in (given["retry"] or "").split(","))))
+    return Choice(
+        manifest=manifest,
+        overrides=Overrides(
+            model=given["model"],
+            settings=given["settings"],
+            grid=given["grid"],
+            seeds=given["seeds"],
+            prompt_column=given["prompt_column"],
+            concurrency=given["concurrency"],
+            max_cost_usd=given["max_cost"],
+            max_jobs=given["max_jobs"],
+            max_time=given["max_time"],
+        ),
+        policy=Policy(
+            retry_failed=given["retry_failed"], retry=retried, resubmit_unknown=given["on_unknown"] == "resubmit"
+        ),
+        output_dir=given["output_dir"],
+        sandbox=given["sandbox"],
+        allow_hosts=tuple(given.get("allow_host", ())),
+        where=given["where"],
+        limit=given["limit"],
+    )
+
+
+def manner(given: Mapping[str, Any], limits: ManifestLimits | None, environ: Mapping[str, str] = os.environ) -> Manner:
+    """Return how to carry the batch out. `limits` are the manifest's, None where there is none (fetch).
+
+    Raises UsageError for a `BATCHGEN_MAX_COST_USD` that is not an amount.
+    """
+    return Manner(
+        limits=Limits() if limits is None else _engine_limits(limits, environ),
+        max_time=None if limits is None else limits.max_time,
+        grace=given["grace"],
+        on_interrupt=given["on_interrupt"],
+        progress=given["progress"],
+        quiet=given["quiet"],
+        verbose=given["verbose"],
+        as_json=given["as_json"],
+        log_file=given["log_file"],
+    )
+
+
+def _engine_limits(limits: ManifestLimits, environ: Mapping[str, str]) -> Limits:
+    return Limits(
+        concurrency=limits.concurrency,
+        downloads=limits.downloads,
+        submits_per_second=limits.submits_per_second,
+        max_cost_usd=_budget(environ) if limits.max_cost_usd is None else limits.max_cost_usd,
+        max_jobs=limits.max_jobs,
+        wait=limits.wait,
+    )
+
+
+def _budget(environ: Mapping[str, str]) -> Decimal | None:
+    text = environ.get(BUDGET, "")
+    if not text:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise errors.UsageError(f"{BUDGET} is not an amount in US dollars; set it to one such as 5 or 0.50")
+    return amount

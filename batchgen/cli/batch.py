@@ -1,0 +1,225 @@
+"""Carrying a batch out: what `run` and `fetch` have in common once the directory is held and the work is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import batchgen
+from batchgen import errors, events
+from batchgen.cli import console
+from batchgen.cli.exit_codes import code_of_run
+from batchgen.cli.signals import Interrupts
+from batchgen.engine.ports import Namer, Work
+from batchgen.engine.scheduler import Engine, Limits
+from batchgen.engine.stop import Cause, Why
+from batchgen.ledger import lock
+from batchgen.ledger.files import REAL_DISK, replace_durably, trouble
+from batchgen.ledger.journal import Journal
+from batchgen.ledger.rundir import RunDirectory
+from batchgen.report import progress, summary
+from batchgen.report.progress import Progress
+from batchgen.runcomfy.client import Client
+from batchgen.state import RunState
+from batchgen.store import clean_parts
+from batchgen.store.writer import Store
+
+TICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the person wants it: limits, interruption, and what is shown where."""
+
+    limits: Limits
+    max_time: float | None = None
+    grace: float = 30.0
+    on_interrupt: str = "drain"
+    progress: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What `run_started` says of this run."""
+
+    command: str
+    name: str
+    manifest: str
+    counts: dict[str, int]
+    unlisted: Collection[str] = ()
+
+
+class DiskTrouble:
+    """Passes the journal's first failure on to the engine, which is built later than the journal."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def __call__(self, error: errors.DiskError) -> None:
+        """End the run: nothing may be paid for that cannot be written down."""
+        if self._engine is not None:
+            self._engine.stop.leave(Cause(Why.DISK, str(error)))
+
+    def watch(self, engine: Engine) -> None:
+        """Say whom to tell."""
+        self._engine = engine
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One run over a held run directory."""
+
+    place: RunDirectory
+    journal: Journal
+    state: RunState
+    client: Client
+    namer: Namer
+    manner: Manner
+    opening: Opening
+    commands: summary.Commands
+    disk_trouble: DiskTrouble
+
+    async def carry_out(self, source: Iterator[Work | None]) -> int:
+        """Run the engine over `source`, show it, write the end down, and return the exit code."""
+        started = time.time()
+        with self._shown() as shown:
+            engine = self._engine(shown)
+            await engine.recorder.record(self._run_started())
+            for one in shown:
+                one.start()
+            with Interrupts(engine.stop, grace=self._grace(), say=console.say) as interrupts:
+                if self.manner.max_time is not None:
+                    interrupts.allow(self.manner.max_time)
+                async with _ticking(shown):
+                    causes = await engine.run(source)
+                for one in shown:
+                    one.close()
+                return await self._finish(engine, causes, started)
+
+    def _grace(self) -> float:
+        return self.manner.grace if self.manner.on_interrupt == "drain" else 0.0
+
+    def _engine(self, shown: Sequence[Progress]) -> Engine:
+        clean_parts(self.place.path)
+        engine = Engine(
+            self.client,
+            Store(self.place.path),
+            self.journal,
+            self.state,
+            self.namer,
+            limits=self.manner.limits,
+            listeners=[*shown, console.Unwritten()],
+        )
+        self.disk_trouble.watch(engine)
+        return engine
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Sequence[Progress]]:
+        """Open what shows the run: standard error as the person likes it, and the log file."""
+        manner, state = self.manner, self.state
+        first = progress.pick(
+            manner.progress, state, sys.stderr, quiet=manner.quiet, verbose=manner.verbose, environ=os.environ
+        )
+        if manner.log_file is None:
+            yield [first]
+            return
+        try:
+            stream = manner.log_file.open("a", encoding="utf-8")
+        except OSError as error:
+            raise trouble("write the log file", manner.log_file, error) from error
+        with stream:
+            yield [first, progress.Lines(state, stream, verbose=manner.verbose)]
+
+    def _run_started(self) -> events.RunStarted:
+        opening = self.opening
+        return events.RunStarted(
+            time=events.stamp(time.time()),
+            version=batchgen.__version__,
+            name=opening.name,
+            manifest=opening.manifest,
+            api=self.client.origin,
+            counts=opening.counts,
+            host=lock.host_name(),
+            pid=os.getpid(),
+            boot_id=lock.boot_id(),
+            command=opening.command,
+            unlisted=tuple(sorted(opening.unlisted)),
+        )
+
+    async def _finish(self, engine: Engine, causes: tuple[Cause, ...], started: float) -> int:
+        """Write `run_finished` and the summary, and say how it went."""
+        if self.journal.failed is not None:
+            causes = (*causes, Cause(Why.DISK, str(self.journal.failed)))
+        code, reason = code_of_run(causes, self.state.counts)
+        with contextlib.suppress(errors.DiskError):
+            await engine.recorder.record(
+                events.RunFinished(
+                    time=events.stamp(time.time()),
+                    counts={**self.state.counts},
+                    exit_code=code,
+                    reason=reason,
+                    cost_usd=self.state.committed_usd,
+                )
+            )
+        try:
+            ended = self._write_summary(code, reason, started)
+        except errors.DiskError as error:
+            console.complain(error)
+            return code_of_run((Cause(Why.DISK, str(error)), *causes), self.state.counts)[0]
+        self._say_how_it_went(ended, code, reason, started, causes)
+        return code
+
+    def _write_summary(self, code: int, reason: str, started: float) -> dict[str, object]:
+        ended = summary.summary(
+            self.state, exit_code=code, reason=reason, started=started, ended=time.time(), run_dir=self.place.path
+        )
+        content = json.dumps(ended, ensure_ascii=False, indent=2) + "\n"
+        replace_durably(REAL_DISK, self.place.summary, content.encode())
+        return ended
+
+    def _say_how_it_went(
+        self, ended: dict[str, object], code: int, reason: str, started: float, causes: tuple[Cause, ...]
+    ) -> None:
+        manner = self.manner
+        if manner.as_json:
+            console.show_json(ended)
+        if (manner.quiet and code == 0) or manner.progress == "json":
+            return
+        console.say(*(f"stopped: {errors.printable(cause.message)}" for cause in causes))
+        console.say(
+            *summary.closing(
+                self.state,
+                exit_code=code,
+                reason=reason,
+                started=started,
+                ended=time.time(),
+                run_dir=self.place.path,
+                commands=self.commands,
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def _ticking(shown: Sequence[Progress]) -> AsyncIterator[None]:
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            for one in shown:
+                one.tick()
+
+    ticking = asyncio.ensure_future(tick())
+    try:
+        yield
+    finally:
+        ticking.cancel()

@@ -1,0 +1,57 @@
+"""The only place that writes to the user: messages to standard error, results to standard output.
+
+A closed standard error never ends a run. A closed standard output ends only the command that has nothing else to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+
+from batchgen import errors, events
+
+
+def say(*lines: str) -> None:
+    """Write message lines to standard error, as far as there still is one."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()
+
+
+def complain(error: errors.BatchgenError) -> None:
+    """Say what kept a command from its work: each problem of a manifest on its own line."""
+    if isinstance(error, errors.ManifestError):
+        say(*map(str, error.problems))
+    else:
+        say(f"batchgen: {errors.printable(str(error))}")
+
+
+def show(lines: Iterable[str]) -> None:
+    """Write lines to standard output."""
+    _write("".join(f"{line}\n" for line in lines))
+
+
+def show_json(content: Mapping[str, object]) -> None:
+    """Write the one JSON object of a `--json` command to standard output."""
+    _write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has gone; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Unwritten:
+    """A listener for the one thing that must reach a person whatever is silenced: an id that stands nowhere else."""
+
+    def __call__(self, happened: events.Event | events.News, /) -> None:
+        """Say it."""
+        if isinstance(happened, events.News) and happened.kind == "unwritten":
+            say(f"batchgen: {errors.printable(happened.text)}")

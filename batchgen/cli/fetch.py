@@ -1,0 +1,58 @@
+"""`batchgen fetch`: everything that is already paid for, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from batchgen.cli import assemble, console, place, planning, stream
+from batchgen.cli.batch import Batch, DiskTrouble, Opening
+from batchgen.cli.connect import SANDBOX, account, connected
+from batchgen.cli.run import commands
+from batchgen.ledger import replay
+from batchgen.ledger.journal import Journal
+from batchgen.ledger.rundir import RunDirectory
+from batchgen.plan import Action, Policy, decide
+from batchgen.state import RunState
+
+
+def fetch_run(run: Path, given: Mapping[str, Any]) -> int:
+    """Collect what a run directory, or a manifest's, has paid for. Returns run's exit codes."""
+    folder = RunDirectory(place.find_run(run))
+    trouble = DiskTrouble()
+    with folder.open_for_writing(create=False, on_failure=trouble) as (journal, state):
+        return asyncio.run(_fetch(folder, journal, state, trouble, given))
+
+
+async def _fetch(
+    folder: RunDirectory, journal: Journal, state: RunState, trouble: DiskTrouble, given: Mapping[str, Any]
+) -> int:
+    to = account(any(attempt.api == SANDBOX for _, attempt in state.attempts()))
+    planning.check_origin(state, to.origin)
+    last = state.last_started
+    rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
+    missing = stream.missing(state, rules.whole)
+    done = stream.jobs_of(replay.read(folder.log), missing)
+    counts = {**state.counts, "missing": len(missing)}
+    resume = f"batchgen fetch {shlex.quote(str(folder.path))}"
+    async with connected(to, folder.sandbox, given["allow_host"]) as client:
+        batch = Batch(
+            folder,
+            journal,
+            state,
+            client,
+            lambda job, attempt: "",
+            assemble.manner(given, None),
+            Opening("fetch", last.name if last else "", last.manifest if last else "", counts, state.unlisted),
+            commands(resume, str(folder.path)),
+            trouble,
+        )
+        if not given["quiet"]:
+            waiting = sum(decide(known, rules.policy, rules.whole) is Action.COLLECT for known in state.jobs.values())
+            console.say(f"to collect: {waiting} of {len(state.jobs)} jobs of the ledger", f"folder: {folder.path}")
+        code = await batch.carry_out(stream.work((), state, rules, done))
+        await journal.close()
+        return code

@@ -1,0 +1,165 @@
+"""The command line: options in, exit code out. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+import batchgen
+from batchgen import errors
+from batchgen.cli import console, options
+from batchgen.cli.exit_codes import ExitCode, code_of_error
+
+MANIFEST = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(batchgen.__version__, prog_name="batchgen")
+def cli() -> None:
+    """Run a list of prompts against RunComfy's Model API: every picture once, paid for once.
+
+    \b
+    Try it without an account:
+      batchgen run sample_manifests/quickstart.yaml --sandbox
+    """
+
+
+@cli.command(short_help="Submit, poll and download; the same command again resumes.")
+@click.argument("manifest", type=MANIFEST)
+@options.output_dir
+@options.manifest_overrides
+@options.selection
+@options.running
+@options.sandbox
+@options.reporting
+@options.as_json
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.pass_context
+def run(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
+    """Collect what is already paid for, and submit, poll and download the rest of MANIFEST.
+
+    The same command again resumes after any interruption, and pays for nothing twice.
+
+    \b
+    Examples:
+      batchgen run autumn.yaml
+      batchgen run prompts.csv --model google/nano-banana-2/text-to-image --grid aspect_ratio=1:1,16:9 --seeds 3
+      batchgen run autumn.yaml --max-cost 5 -q          (in a crontab)
+    """
+    from batchgen.cli import assemble, planning
+
+    choice = assemble.choice(manifest, given)
+    if given["dry_run"]:
+        context.exit(planning.show_plan(choice, as_json=given["as_json"], command=_this_command()))
+    from batchgen.cli.run import run_manifest
+
+    try:
+        context.exit(run_manifest(choice, given, _this_command()))
+    except errors.LockedError as error:
+        if given["if_running"] == "fail":
+            raise
+        if not given["quiet"]:
+            console.complain(error)
+        context.exit(ExitCode.OK)
+
+
+@cli.command(short_help="What run would do: counts, cost, the first jobs.")
+@click.argument("manifest", type=MANIFEST)
+@options.output_dir
+@options.manifest_overrides
+@options.selection
+@options.sandbox
+@options.as_json
+@click.pass_context
+def plan(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
+    """Show what `run` would do with MANIFEST: what is new, what is done, what it may cost. Sends nothing that costs.
+
+    \b
+    Example:
+      batchgen plan autumn.yaml --json
+    """
+    from batchgen.cli import assemble, planning
+
+    command = _this_command().replace(" plan ", " run ", 1)
+    context.exit(planning.show_plan(assemble.choice(manifest, given), as_json=given["as_json"], command=command))
+
+
+@cli.command(short_help="How a run stands.")
+@click.argument("run", type=MANIFEST)
+@options.as_json
+def status(run: Path, as_json: bool) -> None:
+    """Show how RUN (a run directory, or a manifest) stands, from its ledger alone.
+
+    \b
+    Example:
+      batchgen status runs/autumn
+    """
+    from batchgen.cli.status import show_status
+
+    show_status(run, as_json=as_json)
+
+
+@cli.command(short_help="Collect everything already paid for; never submit.")
+@click.argument("run", type=MANIFEST)
+@options.running
+@options.reporting
+@options.as_json
+@click.pass_context
+def fetch(context: click.Context, /, run: Path, **given: Any) -> NoReturn:
+    """Collect everything that RUN (a run directory, or a manifest) has already paid for. Never submits.
+
+    \b
+    Example:
+      batchgen fetch runs/autumn
+    """
+    from batchgen.cli.fetch import fetch_run
+
+    context.exit(fetch_run(run, given))
+
+
+@cli.command(short_help="The API's stand-in: a real server on this machine.")
+@options.sandbox_settings
+@click.pass_context
+def sandbox(context: click.Context, /, **given: Any) -> NoReturn:
+    """Serve the sandbox, until Ctrl-C: the API's stand-in, with real pictures and no bill.
+
+    It prints its address. Point RUNCOMFY_MODEL_API_BASE there (any RUNCOMFY_TOKEN will do), or let `run --sandbox`
+    start one of its own.
+
+    \b
+    Example:
+      batchgen sandbox --port 8700 --service-time 5 --faults flaky
+    """
+    from batchgen.cli.sandbox import serve_sandbox
+
+    context.exit(serve_sandbox(given))
+
+
+def _this_command() -> str:
+    """Return the command line as it was typed, ready to be typed again."""
+    return shlex.join(["batchgen", *sys.argv[1:]])
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code: the only place that does."""
+    try:
+        cli(standalone_mode=False)
+        code = int(ExitCode.OK)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except click.ClickException as mistake:
+        mistake.show()
+        code = ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPT
+    except errors.RunError as error:
+        console.complain(error)
+        code = code_of_error(error)
+    except OSError as error:
+        console.say(f"batchgen: {error.filename or 'disk'}: {error.strerror or error}")
+        code = ExitCode.CANNOT_WRITE
+    sys.exit(code)

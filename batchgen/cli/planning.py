@@ -1,0 +1,142 @@
+"""The plan of a manifest: what a run of it would come to, and whether it may begin."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+from batchgen import errors, plan
+from batchgen.catalog import price
+from batchgen.cli import console, stream
+from batchgen.cli.choice import Choice, Loaded, load_manifest
+from batchgen.cli.connect import SANDBOX, account, base_prices, connected
+from batchgen.errors import Problem
+from batchgen.job import Job
+from batchgen.ledger.rundir import is_run_directory, read_state
+from batchgen.plan import Survey
+from batchgen.report import plan_text
+from batchgen.state import Fact, RunState
+from batchgen.store.names import render
+
+FIRST_SHOWN = 3
+
+Prices = dict[str, Decimal | None]
+"""Live base prices in USD by model, None where the API does not say."""
+
+
+def rules_of(choice: Choice, loaded: Loaded, base: Prices) -> stream.Rules:
+    """Return what decides about each job of the manifest."""
+    specs, pricing = loaded.specs, loaded.manifest.pricing
+
+    def price_of(job: Job) -> price.Cost | None:
+        return price.estimate(pricing, base.get(job.model), specs[job.model], job.input)
+
+    return stream.Rules(choice.policy, price_of, stream.wholeness(loaded.place.path))
+
+
+def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules) -> Survey:
+    """Hold the manifest against the ledger."""
+    expansion = loaded.manifest.jobs()
+    found = plan.survey(
+        expansion,
+        state,
+        price=rules.price,
+        policy=rules.policy,
+        whole=rules.whole,
+        selected=choice.selection(),
+        show=FIRST_SHOWN,
+    )
+    found.counts["duplicates"] = expansion.duplicates
+    return found
+
+
+def as_object(loaded: Loaded, found: Survey) -> dict[str, object]:
+    """Return a plan as `plan --json` prints it."""
+    cost = found.cost
+    return {
+        "name": loaded.manifest.name,
+        "run_dir": str(loaded.place.path),
+        **found.counts,
+        "to_post": found.posts,
+        "cost_usd": None if cost is None else {"low": float(cost.low), "high": float(cost.high)},
+        "first": [_shown_job(post.job, loaded.manifest.output.name) for post in found.first],
+        "warnings": [str(warning) for warning in loaded.manifest.warnings],
+    }
+
+
+def _shown_job(job: Job, template: str) -> dict[str, object]:
+    return {
+        "job": job.id,
+        "index": job.index,
+        "name": render(template, stream.fields(job)),
+        "model": job.model,
+        "prompt": job.prompt,
+        "seed": job.seed,
+        "settings": job.settings,
+        "tags": dict(job.tags),
+        "repeat": job.repeat,
+    }
+
+
+def models_without_price(loaded: Loaded) -> list[str]:
+    """Return the models whose base price only the API can tell."""
+    return [] if loaded.manifest.pricing.base_usd is not None else list(loaded.specs)
+
+
+def check_origin(state: RunState, origin: str) -> None:
+    """Refuse a run directory whose requests went somewhere else. Raises UsageError."""
+    for _, attempt in state.attempts():
+        if attempt.api is None or attempt.api == origin:
+            continue
+        if attempt.fact is Fact.SUBMITTED:
+            raise errors.UsageError(
+                f"request {attempt.request_id} is in flight at {attempt.api}, and this run would ask {origin}; "
+                "run with the same address (RUNCOMFY_MODEL_API_BASE, --sandbox) or use another directory (-o)"
+            )
+        if SANDBOX in (attempt.api, origin):
+            raise errors.UsageError(
+                f"this run directory holds jobs of {attempt.api}, and this run is for {origin}; "
+                "use another directory (-o), so that rehearsals and paid pictures stay apart"
+            )
+
+
+def check_budget(loaded: Loaded, found: Survey, max_cost_usd: Decimal | None) -> None:
+    """Refuse a budget that cannot be kept because nobody knows a price. Raises ManifestError."""
+    if max_cost_usd is not None and found.unpriced:
+        models = ", ".join(sorted(found.unpriced))
+        message = f"there is a limit of {max_cost_usd} USD and no known price for {models}"
+        hint = "give one as pricing: {base_usd: 0.08} (USD per output), or take max_cost_usd away"
+        raise errors.ManifestError([Problem(str(loaded.manifest.path), 0, 0, message, hint)])
+
+
+def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
+    """Print what `run` would do. Asks the catalog for prices where a token is at hand; sends nothing that costs."""
+    loaded = load_manifest(choice)
+    state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
+    rules = rules_of(choice, loaded, _live_prices(choice, models_without_price(loaded)))
+    shown = as_object(loaded, survey(choice, loaded, state, rules))
+    if as_json:
+        console.show_json(shown)
+    else:
+        console.show(plan_text.plan_lines(shown, command=command))
+    return 0
+
+
+def _live_prices(choice: Choice, models: list[str]) -> Prices:
+    if not models:
+        return {}
+    if choice.sandbox:
+        from batchgen.sandbox import SandboxConfig
+
+        return dict.fromkeys(models, SandboxConfig().price)
+    try:
+        to = account(sandbox=False)
+    except errors.TokenError:
+        return {}
+
+    async def ask() -> Prices:
+        async with connected(to, Path()) as client:
+            return await base_prices(client, models)
+
+    return asyncio.run(ask())

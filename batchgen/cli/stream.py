@@ -1,0 +1,104 @@
+"""From plan to work: the stream that the engine pulls, and the names of what it makes."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchgen import events, plan
+from batchgen.engine.ports import Namer, Step, Work
+from batchgen.job import Job
+from batchgen.plan import Policy, Price, Whole
+from batchgen.state import Attempt, Fact, RunState
+from batchgen.store.check import whole
+from batchgen.store.names import Names, render
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides about each job: the person's policy, the price, and whether a done job's files are there."""
+
+    policy: Policy
+    price: Price
+    whole: Whole
+
+
+def work(jobs: Iterable[Job], state: RunState, rules: Rules, done: Mapping[str, Job]) -> Iterator[Work | None]:
+    """Yield what is to be collected, then, lazily, what is to be POSTed.
+
+    `done` holds the Jobs of done attempts whose files are missing. Everything to collect is fixed at the first step:
+    what becomes of it in this run is for the next one to act on.
+    """
+    collecting = list(plan.to_collect(state, rules.policy, rules.whole))
+    for job_id, attempt in collecting:
+        yield _poll(job_id, attempt, done)
+    settled = frozenset(job_id for job_id, _ in collecting)
+    posts = plan.to_post(jobs, state, price=rules.price, policy=rules.policy, whole=rules.whole, settled=settled)
+    for post in posts:
+        yield None if post is None else Work(Step.POST, post.job, post.attempt, post.cost.high if post.cost else None)
+
+
+def wholeness(run_dir: Path) -> Whole:
+    """Return what looks whether a done attempt's files are there."""
+    return lambda attempt: all(whole(run_dir, path, size) for path, size in attempt.files)
+
+
+def missing(state: RunState, is_whole: Whole) -> frozenset[str]:
+    """Return the ids of done jobs whose files are not all there."""
+    return frozenset(
+        job_id
+        for job_id, known in state.jobs.items()
+        if known.attempts and known.best.fact is Fact.DONE and not is_whole(known.best)
+    )
+
+
+def jobs_of(history: Iterable[events.Event], wanted: frozenset[str]) -> dict[str, Job]:
+    """Return the Jobs of `wanted` ids from the ledger's own `submitting` lines."""
+    if not wanted:
+        return {}
+    return {
+        event.job: event.as_job() for event in history if isinstance(event, events.Submitting) and event.job in wanted
+    }
+
+
+def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
+    job = attempt.intent.as_job() if attempt.intent else done.get(job_id) or Job(job_id, 0, attempt.model, {})
+    return Work(
+        Step.POLL,
+        job,
+        attempt.number,
+        attempt.estimate_usd,
+        name=attempt.name or job_id,
+        request_id=attempt.request_id or "",
+        submitted_at=events.seconds_of(attempt.submitted_at or attempt.since) or 0.0,
+        again=attempt.fact is Fact.DONE,
+    )
+
+
+def namer(template: str, state: RunState) -> Namer:
+    """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
+    names = Names(state.names)
+
+    def reserve(job: Job, attempt: int) -> str:
+        known = state.jobs.get(job.id)
+        first = known.attempts[0].name if known and known.attempts else ""
+        return names.reserve(first or render(template, fields(job)), job.id, attempt)
+
+    return reserve
+
+
+def fields(job: Job) -> dict[str, object]:
+    """Return what a name template may use of a job. What the job itself says goes before its tags and settings."""
+    today = datetime.datetime.now().astimezone().date().isoformat()
+    return {
+        **job.tags,
+        **job.settings,
+        "index": job.index,
+        "slug": job.prompt,
+        "job": job.id,
+        "seed": "" if job.seed is None else job.seed,
+        "model": job.model,
+        "date": today,
+    }

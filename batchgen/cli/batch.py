@@ -98,7 +98,8 @@ class Batch:
             await engine.recorder.record(self._run_started())
             for one in shown:
                 one.start()
-            with Interrupts(engine.stop, grace=self._grace(), say=console.say) as interrupts:
+            cancel = self.manner.on_interrupt == "cancel"
+            with Interrupts(engine.stop, grace=self._grace(), cancel=cancel, say=console.say) as interrupts:
                 if self.manner.max_time is not None:
                     interrupts.allow(self.manner.max_time)
                 async with _ticking(shown):

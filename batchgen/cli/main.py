@@ -38,8 +38,7 @@ def cli() -> None:
 @options.reporting
 @options.as_json
 @click.option("--dry-run", is_flag=True, help="Only show the plan.")
-@click.pass_context
-def run(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
+def run(manifest: Path, **given: Any) -> int:
     """Collect what is already paid for, and submit, poll and download the rest of MANIFEST.
 
     The same command again resumes after any interruption, and pays for nothing twice.
@@ -54,17 +53,17 @@ def run(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
 
     choice = assemble.choice(manifest, given)
     if given["dry_run"]:
-        context.exit(planning.show_plan(choice, as_json=given["as_json"], command=_this_command()))
+        return planning.show_plan(choice, as_json=given["as_json"], command=_this_command())
     from batchgen.cli.run import run_manifest
 
     try:
-        context.exit(run_manifest(choice, given, _this_command()))
+        return run_manifest(choice, given, _this_command())
     except errors.LockedError as error:
         if given["if_running"] == "fail":
             raise
         if not given["quiet"]:
             console.complain(error)
-        context.exit(ExitCode.OK)
+        return ExitCode.OK
 
 
 @cli.command(short_help="What run would do: counts, cost, the first jobs.")
@@ -74,8 +73,7 @@ def run(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
 @options.selection
 @options.sandbox
 @options.as_json
-@click.pass_context
-def plan(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
+def plan(manifest: Path, **given: Any) -> int:
     """Show what `run` would do with MANIFEST: what is new, what is done, what it may cost. Sends nothing that costs.
 
     \b
@@ -85,7 +83,7 @@ def plan(context: click.Context, /, manifest: Path, **given: Any) -> NoReturn:
     from batchgen.cli import assemble, planning
 
     command = _this_command().replace(" plan ", " run ", 1)
-    context.exit(planning.show_plan(assemble.choice(manifest, given), as_json=given["as_json"], command=command))
+    return planning.show_plan(assemble.choice(manifest, given), as_json=given["as_json"], command=command)
 
 
 @cli.command(short_help="How a run stands.")
@@ -108,8 +106,7 @@ def status(run: Path, as_json: bool) -> None:
 @options.running
 @options.reporting
 @options.as_json
-@click.pass_context
-def fetch(context: click.Context, /, run: Path, **given: Any) -> NoReturn:
+def fetch(run: Path, **given: Any) -> int:
     """Collect everything that RUN (a run directory, or a manifest) has already paid for. Never submits.
 
     \b
@@ -118,13 +115,12 @@ def fetch(context: click.Context, /, run: Path, **given: Any) -> NoReturn:
     """
     from batchgen.cli.fetch import fetch_run
 
-    context.exit(fetch_run(run, given))
+    return fetch_run(run, given)
 
 
 @cli.command(short_help="The API's stand-in: a real server on this machine.")
 @options.sandbox_settings
-@click.pass_context
-def sandbox(context: click.Context, /, **given: Any) -> NoReturn:
+def sandbox(**given: Any) -> int:
     """Serve the sandbox, until Ctrl-C: the API's stand-in, with real pictures and no bill.
 
     It prints its address. Point RUNCOMFY_MODEL_API_BASE there (any RUNCOMFY_TOKEN will do), or let `run --sandbox`
@@ -136,7 +132,7 @@ def sandbox(context: click.Context, /, **given: Any) -> NoReturn:
     """
     from batchgen.cli.sandbox import serve_sandbox
 
-    context.exit(serve_sandbox(given))
+    return serve_sandbox(given)
 
 
 def _this_command() -> str:
@@ -147,10 +143,7 @@ def _this_command() -> str:
 def main() -> NoReturn:
     """Run the command line and exit with its code: the only place that does."""
     try:
-        cli(standalone_mode=False)
-        code = int(ExitCode.OK)
-    except click.exceptions.Exit as done:
-        code = done.exit_code
+        code = cli(standalone_mode=False) or ExitCode.OK
     except click.ClickException as mistake:
         mistake.show()
         code = ExitCode.USAGE

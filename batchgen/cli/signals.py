@@ -15,12 +15,14 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Turns signals, and the end of the allowed time, into the engine's `Stop`. Use as a context manager.
 
-    `grace` is how many seconds requests in flight may still finish after the first; `say` is told what happens now.
+    `grace` is how many seconds requests in flight may still finish after the first; with `cancel`, what still queues at
+    the server is cancelled then. `say` is told what happens now.
     A signal that was ignored when the process started (nohup, a background shell job) stays ignored.
     """
 
-    def __init__(self, stop: Stop, *, grace: float, say: Callable[[str], None]) -> None:
+    def __init__(self, stop: Stop, *, grace: float, cancel: bool, say: Callable[[str], None]) -> None:
         self._stop = stop
+        self._cancel = cancel
         self._grace = grace
         self._say = say
         self._caught = 0
@@ -63,5 +65,6 @@ class Interrupts:
             os._exit(128 + number.value)
 
     def _drain(self, cause: Cause) -> None:
+        self._stop.cancel_queued = self._cancel
         self._stop.end_posts(cause)
         self._timers.append(self._loop.call_later(self._grace, self._stop.leave))

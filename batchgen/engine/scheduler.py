@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from batchgen import errors
 from batchgen.engine.budget import Budget
+from batchgen.engine.cancel import Canceller
 from batchgen.engine.collect import PATIENCE_S, Collector
 from batchgen.engine.context import Context
 from batchgen.engine.follow import Follower
@@ -26,7 +27,7 @@ from batchgen.engine.shelter import Shelter
 from batchgen.engine.stop import Cause, Stop, cause_of
 from batchgen.engine.submit import Submitter
 from batchgen.job import Reading
-from batchgen.state import RunState
+from batchgen.state import Fact, RunState
 
 HURRY_S = 5.0
 """How long POSTs on the wire are awaited once the person in front of the run is in a hurry."""
@@ -65,11 +66,13 @@ class Engine:
         self._budget = Budget(limits.max_cost_usd, state)
         self._shelter = Shelter()
         self._recorder = Recorder(ledger, state, (self._budget, *listeners), self._shelter, now)
+        self._state = state
         context = Context(api, self._recorder, self.stop, self._shelter, Silence(), random.Random())  # noqa: S311
         pace = Pace(limits.submits_per_second)
         self._submitter = Submitter(context, namer, budget=self._budget, pace=pace, max_jobs=limits.max_jobs)
         self._follower = Follower(context, wait=limits.wait)
         self._collector = Collector(context, store, self._follower, patience=PATIENCE_S)
+        self._canceller = Canceller(context)
         self._finished: asyncio.Queue[tuple[Work, Reading] | None] = asyncio.Queue(2 * limits.downloads)
 
     @property
@@ -94,6 +97,8 @@ class Engine:
         await asyncio.gather(body, leaving, return_exceptions=True)
         orphaned = await self._shelter.drained(self.stop.hurry, HURRY_S)
         self._explain([*orphaned, *_errors_of(body)])
+        if self.stop.cancel_queued and not self.stop.hurry.is_set():
+            await self._cancel_queued()
         return tuple(self.stop.causes)
 
     async def _see_through(self, source: Iterator[Work | None]) -> None:
@@ -128,6 +133,16 @@ class Engine:
     async def _collect(self) -> None:
         while (finished := await self._finished.get()) is not None:
             await self._collector.collect(*finished)
+
+    async def _cancel_queued(self) -> None:
+        in_flight = [pair for pair in self._state.attempts() if pair[1].fact is Fact.SUBMITTED]
+        try:
+            outcomes = await self._canceller.cancel(in_flight)
+        except errors.RunError as error:
+            self._explain([error])
+        else:
+            text = f"{outcomes['cancelled']} cancelled, {outcomes['in_flight']} could not be and go on at the server"
+            self._recorder.tell("cancel", text)
 
     def _explain(self, failures: Sequence[BaseException]) -> None:
         """Turn what ended the run into causes; raise what is none."""

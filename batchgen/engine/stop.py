@@ -54,13 +54,17 @@ def cause_of(error: errors.RunError) -> Cause | None:
 
 
 class Stop:
-    """The one place that knows whether the run still goes on, and why not."""
+    """The one place that knows whether the run still goes on, and why not.
+
+    `cancel_queued` asks that what still queues at the server is cancelled before the run ends.
+    """
 
     def __init__(self) -> None:
         self.causes: list[Cause] = []
         self.posts_ended = asyncio.Event()
         self.leaving = asyncio.Event()
         self.hurry = asyncio.Event()
+        self.cancel_queued = False
 
     @property
     def barred(self) -> bool:

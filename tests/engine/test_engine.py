@@ -163,7 +163,7 @@ def test_an_unknown_model_fails_its_jobs_after_one_post_and_spares_the_others() 
 
 def test_an_empty_balance_ends_posts_and_collects_what_is_in_flight() -> None:
     script: deque[object] = deque([None, None, errors.BalanceError("no balance")])
-    world = World(MemoryApi(script={"submit": script}))  # type: ignore[dict-item]
+    world = World(MemoryApi(script={"submit": script}))
     causes = virtual_time.run(world.run(posts(100), Limits(concurrency=3, submits_per_second=100.0)))
     assert whys(causes) == [Why.BALANCE]
     counts = world.ledger.state().counts
@@ -182,7 +182,7 @@ def test_a_refused_token_stops_everything_and_ends_no_job(where: str) -> None:
 
 def test_posts_in_the_air_are_written_down_when_the_token_fails() -> None:
     script = deque([errors.TokenError("token revoked"), None, None, None])
-    world = World(MemoryApi(script={"submit": script}))  # type: ignore[dict-item]
+    world = World(MemoryApi(script={"submit": script}))
     virtual_time.run(world.run(posts(4)))
     assert len(world.api.requests) == 3
     assert world.ledger.words().count("submitted") == 3
@@ -197,7 +197,7 @@ def test_forbidden_on_the_first_submission_means_the_token() -> None:
 
 def test_forbidden_after_an_accepted_submission_fails_that_job_alone() -> None:
     script = deque([None, errors.Forbidden(info("permission", status=403))])
-    world = World(MemoryApi(script={"submit": script}))  # type: ignore[dict-item]
+    world = World(MemoryApi(script={"submit": script}))
     causes = virtual_time.run(world.run(posts(3), Limits(concurrency=1, submits_per_second=100.0)))
     assert causes == ()
     assert world.ledger.state().state_of(job(2).id) is State.FAILED
@@ -205,7 +205,7 @@ def test_forbidden_after_an_accepted_submission_fails_that_job_alone() -> None:
 
 def test_a_get_may_fail_often_and_the_request_is_never_given_up() -> None:
     trouble = deque(errors.Transient(info("server", Stage.RUN, 502)) for _ in range(30))
-    world = World(MemoryApi(script={"status": trouble, "result": deque(list(trouble)[:5])}))  # type: ignore[dict-item]
+    world = World(MemoryApi(script={"status": trouble, "result": deque(list(trouble)[:5])}))
     virtual_time.run(world.run(posts(1)))
     assert world.ledger.words() == ["submitting", "submitted", "done"]
 
@@ -403,6 +403,24 @@ def test_no_post_leaves_after_the_stop_even_if_its_submitting_was_on_the_way() -
     assert world.api.posted == []
     assert world.ledger.words() == ["submitting", "refused"]
     assert world.ledger.state().state_of(job(1).id) is State.NEW
+
+
+def test_cancelling_on_the_way_out_says_truthfully_what_could_not_be_cancelled() -> None:
+    world = World(MemoryApi(queued={"r3", "r4"}))
+
+    async def look() -> None:
+        engine = world.engine(QUICK)
+        running = asyncio.ensure_future(engine.run(posts(100)))
+        await asyncio.sleep(3.0)
+        engine.stop.cancel_queued = True
+        engine.stop.leave(Cause(Why.SIGNAL, "SIGINT", 2))
+        await running
+
+    virtual_time.run(look())
+    state = world.ledger.state()
+    assert [state.state_of(job(n).id) for n in (1, 2, 3, 4)] == [State.IN_FLIGHT] * 2 + [State.NEW] * 2
+    assert world.api.cancelled == {"r3", "r4"}
+    assert any(isinstance(one, events.News) and one.text.startswith("2 cancelled, 2 could not") for one in world.heard)
 
 
 def test_max_jobs_counts_posts_and_is_no_reason_when_nothing_was_left() -> None:

@@ -48,7 +48,7 @@ class Request:
 
 
 Scripted = errors.BatchgenError | Reading | float | None
-"""What a call meets: an error, an answer, seconds of silence before the ordinary answer, or (None) the ordinary answer."""
+"""What a call meets: an error, an answer, seconds before the ordinary answer, or (None) the ordinary answer at once."""
 
 
 @dataclass
@@ -64,6 +64,8 @@ class MemoryApi:
     requests: dict[str, Request] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     posted: list[Job] = field(default_factory=list)
+    queued: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
     in_flight: int = 0
     peak: int = 0
 
@@ -98,13 +100,19 @@ class MemoryApi:
         answer = await self._meet("result")
         if answer:
             return answer
+        if request_id in self.cancelled:
+            return Reading(Phase.CANCELLED)
         if not self._over(request_id):
             return Reading(Phase.PENDING)
         return Reading(Phase.SUCCEEDED, urls=(f"https://files.test/{request_id}.png",), cost_usd=self.cost)
 
     async def cancel(self, request_id: str) -> CancelOutcome:
-        """Refuse to cancel."""
-        return CancelOutcome.NOT_CANCELLABLE
+        """Cancel what `queued` names."""
+        await self._meet("cancel")
+        if request_id not in self.queued:
+            return CancelOutcome.NOT_CANCELLABLE
+        self.cancelled.add(request_id)
+        return CancelOutcome.CANCELLED
 
     @asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,0 +1,140 @@
+"""One look over everything the ledger says, for the reports that are made from it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from batchgen import events
+from batchgen.errors import Stage
+from batchgen.state import STATE_OF, ZERO, Attempt, Fact, JobState, RunState, State
+
+COUNTS = (
+    "jobs",
+    "new",
+    "in_flight",
+    "done",
+    "failed",
+    "unknown",
+    "lost",
+    "cancelled",
+    "removed",
+    "duplicates",
+    "missing",
+)
+"""The counts every report has, in this order."""
+
+RETENTION_WARNING_S = 24 * 3600
+"""From this age on an uncollected request is warned about: the server deletes results after about 7 days."""
+
+
+@dataclass(slots=True)
+class Cause:
+    """Failed jobs that failed in the same way, and one of them as an example.
+
+    `collectable` counts those the server had succeeded with: trying again costs nothing.
+    """
+
+    kind: str
+    stage: Stage
+    name: str
+    prompt: str
+    message: str
+    jobs: int = 0
+    collectable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A submission that may have been accepted; `since` is the time text of its POST."""
+
+    job: str
+    attempt: int
+    since: str
+    prompt: str
+    name: str
+    possible_cost_usd: Decimal | None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a look over the ledger finds.
+
+    `files` counts outputs of done jobs; `causes` come with the most frequent first; `in_flight_since` is the Unix time
+    of the oldest request still at the server; `estimated_usd` is the part of the committed cost the API has not
+    confirmed, and `unpriced` counts requests of unknown cost.
+    """
+
+    files: int = 0
+    failed: int = 0
+    causes: list[Cause] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    in_flight_since: float | None = None
+    estimated_usd: Decimal = ZERO
+    unpriced: int = 0
+
+
+def counts_of(state: RunState) -> dict[str, int]:
+    """Return the counts by `COUNTS`, absent ones as 0."""
+    return {name: state.counts[name] for name in COUNTS}
+
+
+def survey(state: RunState) -> Survey:
+    """Return what one pass over all jobs of the ledger finds."""
+    found = Survey()
+    causes: dict[tuple[str, Stage], Cause] = {}
+    for job, known in state.jobs.items():
+        _add_cost(found, known.attempts)
+        if known.attempts:
+            _add_job(found, causes, job, known)
+    found.causes = sorted(causes.values(), key=lambda cause: -cause.jobs)
+    return found
+
+
+def _add_cost(found: Survey, attempts: Iterable[Attempt]) -> None:
+    for attempt in attempts:
+        if attempt.cost_usd is not None:
+            continue
+        found.estimated_usd += attempt.committed_usd()
+        never_taken = STATE_OF[attempt.fact] is State.NEW or (
+            attempt.fact is Fact.FAILED and attempt.request_id is None
+        )
+        if attempt.estimate_usd is None and not never_taken:
+            found.unpriced += 1
+
+
+def _add_job(found: Survey, causes: dict[tuple[str, Stage], Cause], job: str, known: JobState) -> None:
+    best = known.best
+    match STATE_OF[best.fact]:
+        case State.DONE:
+            found.files += len(best.files)
+        case State.FAILED:
+            found.failed += 1
+            _add_cause(causes, best)
+        case State.UNKNOWN:
+            unknown = (one for one in known.attempts if STATE_OF[one.fact] is State.UNKNOWN)
+            found.doubts.extend(_doubt(job, attempt) for attempt in unknown)
+        case State.IN_FLIGHT:
+            since = events.seconds_of(best.submitted_at or "")
+            if since is not None:
+                found.in_flight_since = since if found.in_flight_since is None else min(since, found.in_flight_since)
+
+
+def _add_cause(causes: dict[tuple[str, Stage], Cause], attempt: Attempt) -> None:
+    if (error := attempt.error) is None:
+        return
+    key = (error.kind, error.stage)
+    if key not in causes:
+        causes[key] = Cause(error.kind, error.stage, attempt.name, _prompt(attempt), error.message)
+    causes[key].jobs += 1
+    causes[key].collectable += attempt.collectable
+
+
+def _doubt(job: str, attempt: Attempt) -> Doubt:
+    since = attempt.intent.time if attempt.intent else attempt.since
+    return Doubt(job, attempt.number, since, _prompt(attempt), attempt.name, attempt.estimate_usd)
+
+
+def _prompt(attempt: Attempt) -> str:
+    return attempt.intent.prompt if attempt.intent else ""

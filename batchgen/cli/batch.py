@@ -15,7 +15,7 @@ from pathlib import Path
 import batchgen
 from batchgen import errors, events
 from batchgen.cli import console
-from batchgen.cli.exit_codes import code_of_run
+from batchgen.cli.exit_codes import ExitCode, Verdict, verdict
 from batchgen.cli.signals import Interrupts
 from batchgen.engine.ports import Namer, Work
 from batchgen.engine.scheduler import Engine, Limits
@@ -90,14 +90,14 @@ class Batch:
     commands: summary.Commands
     disk_trouble: DiskTrouble
 
-    async def carry_out(self, source: Iterator[Work | None]) -> int:
-        """Run the engine over `source`, show it, write the end down, and return the exit code."""
+    async def carry_out(self, source: Iterator[Work | None], todo: int) -> int:
+        """Run the engine over the `todo` jobs of `source`, show it, write the end down, and return the exit code."""
         started = time.time()
         with self._shown() as shown:
             engine = self._engine(shown)
             await engine.recorder.record(self._run_started())
             for one in shown:
-                one.start()
+                one.start(todo)
             cancel = self.manner.on_interrupt == "cancel"
             with Interrupts(engine.stop, grace=self._grace(), cancel=cancel, say=console.say) as interrupts:
                 if self.manner.max_time is not None:
@@ -120,7 +120,7 @@ class Batch:
             self.state,
             self.namer,
             limits=self.manner.limits,
-            listeners=[*shown, console.Unwritten()],
+            listeners=shown,
         )
         self.disk_trouble.watch(engine)
         return engine
@@ -162,47 +162,49 @@ class Batch:
         """Write `run_finished` and the summary, and say how it went."""
         if self.journal.failed is not None:
             causes = (*causes, Cause(Why.DISK, str(self.journal.failed)))
-        code, reason = code_of_run(causes, self.state.counts)
-        with contextlib.suppress(errors.DiskError):
-            await engine.recorder.record(
-                events.RunFinished(
-                    time=events.stamp(time.time()),
-                    counts={**self.state.counts},
-                    exit_code=code,
-                    reason=reason,
-                    cost_usd=self.state.committed_usd,
-                )
-            )
+        ended = verdict(causes, self.state.counts)
         try:
-            ended = self._write_summary(code, reason, started)
+            await engine.recorder.record(self._run_finished(ended))
+            self._write_summary(ended, started)
         except errors.DiskError as error:
-            console.complain(error)
-            return code_of_run((Cause(Why.DISK, str(error)), *causes), self.state.counts)[0]
-        self._say_how_it_went(ended, code, reason, started, causes)
-        return code
+            ended = verdict((*causes, Cause(Why.DISK, str(error))), self.state.counts)
+        self._say_how_it_went(ended, started)
+        return ended.code
 
-    def _write_summary(self, code: int, reason: str, started: float) -> dict[str, object]:
-        ended = summary.summary(
-            self.state, exit_code=code, reason=reason, started=started, ended=time.time(), run_dir=self.place.path
+    def _run_finished(self, ended: Verdict) -> events.RunFinished:
+        return events.RunFinished(
+            time=events.stamp(time.time()),
+            counts={**self.state.counts},
+            exit_code=ended.code,
+            reason=ended.reason,
+            cost_usd=self.state.committed_usd,
         )
-        content = json.dumps(ended, ensure_ascii=False, indent=2) + "\n"
-        replace_durably(REAL_DISK, self.place.summary, content.encode())
-        return ended
 
-    def _say_how_it_went(
-        self, ended: dict[str, object], code: int, reason: str, started: float, causes: tuple[Cause, ...]
-    ) -> None:
+    def _summary(self, ended: Verdict, started: float) -> dict[str, object]:
+        return summary.summary(
+            self.state,
+            exit_code=ended.code,
+            reason=ended.reason,
+            started=started,
+            ended=time.time(),
+            run_dir=self.place.path,
+        )
+
+    def _write_summary(self, ended: Verdict, started: float) -> None:
+        content = json.dumps(self._summary(ended, started), ensure_ascii=False, indent=2) + "\n"
+        replace_durably(REAL_DISK, self.place.summary, content.encode())
+
+    def _say_how_it_went(self, ended: Verdict, started: float) -> None:
         manner = self.manner
         if manner.as_json:
-            console.show_json(ended)
-        if (manner.quiet and code == 0) or manner.progress == "json":
+            console.show_json(self._summary(ended, started))
+        if (manner.quiet and ended.code == ExitCode.OK) or manner.progress == "json":
             return
-        console.say(*(f"stopped: {errors.printable(cause.message)}" for cause in causes))
         console.say(
             *summary.closing(
                 self.state,
-                exit_code=code,
-                reason=reason,
+                exit_code=ended.code,
+                reason=ended.sentence,
                 started=started,
                 ended=time.time(),
                 run_dir=self.place.path,

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 
-from batchgen import errors, events
+from batchgen import errors
 
 
 def say(*lines: str) -> None:
@@ -46,12 +46,3 @@ def _write(text: str) -> None:
     except BrokenPipeError:
         # Whoever read us has gone; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class Unwritten:
-    """A listener for the one thing that must reach a person whatever is silenced: an id that stands nowhere else."""
-
-    def __call__(self, happened: events.Event | events.News, /) -> None:
-        """Say it."""
-        if isinstance(happened, events.News) and happened.kind == "unwritten":
-            say(f"batchgen: {errors.printable(happened.text)}")

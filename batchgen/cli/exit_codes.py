@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 from batchgen import errors
@@ -82,15 +83,24 @@ def code_of_error(error: errors.RunError) -> ExitCode:
     return _OF_ERROR[type(error)]
 
 
-def code_of_run(causes: Iterable[Cause], counts: Mapping[str, int]) -> tuple[int, str]:
-    """Return a run's exit code and its reason in a word: why it stopped, else how its jobs stand."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended: its exit code, the reason in a word for programs, and in a sentence for people."""
+
+    code: int
+    reason: str
+    sentence: str
+
+
+def verdict(causes: Iterable[Cause], counts: Mapping[str, int]) -> Verdict:
+    """Judge a run: by the gravest cause it stopped for, else by how its jobs stand."""
     by_why = {cause.why: cause for cause in causes}
     for why, code in _OF_CAUSE:
         if why in by_why:
-            signal = by_why[why].signal
-            return (128 + signal if signal else code), why.value
+            cause = by_why[why]
+            return Verdict(128 + cause.signal if cause.signal else code, why.value, cause.message)
     if counts.get(State.UNKNOWN):
-        return ExitCode.UNKNOWN, "unknown"
+        return Verdict(ExitCode.UNKNOWN, "unknown", MEANING[ExitCode.UNKNOWN])
     if any(counts.get(state) for state in (State.FAILED, State.LOST, State.CANCELLED)):
-        return ExitCode.SOME_FAILED, "failed"
-    return ExitCode.OK, "finished"
+        return Verdict(ExitCode.SOME_FAILED, "failed", MEANING[ExitCode.SOME_FAILED])
+    return Verdict(ExitCode.OK, "finished", MEANING[ExitCode.OK])

@@ -12,10 +12,10 @@ from batchgen.cli import assemble, console, place, planning, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.connect import SANDBOX, account, connected
 from batchgen.cli.run import commands
-from batchgen.ledger import replay
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
-from batchgen.plan import Action, Policy, decide
+from batchgen.plan import Policy
+from batchgen.report.text import counted
 from batchgen.state import RunState
 
 
@@ -34,9 +34,8 @@ async def _fetch(
     planning.check_origin(state, to.origin)
     last = state.last_started
     rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
-    missing = stream.missing(state, rules.whole)
-    done = stream.jobs_of(replay.read(folder.log), missing)
-    counts = {**state.counts, "missing": len(missing)}
+    collecting = stream.collection(folder.log, state, rules)
+    counts = {**state.counts, "missing": sum(work.again for work in collecting)}
     resume = f"batchgen fetch {shlex.quote(str(folder.path))}"
     async with connected(to, folder.sandbox, given["allow_host"]) as client:
         batch = Batch(
@@ -51,8 +50,7 @@ async def _fetch(
             trouble,
         )
         if not given["quiet"]:
-            waiting = sum(decide(known, rules.policy, rules.whole) is Action.COLLECT for known in state.jobs.values())
-            console.say(f"to collect: {waiting} of {len(state.jobs)} jobs of the ledger", f"folder: {folder.path}")
-        code = await batch.carry_out(stream.work((), state, rules, done))
+            console.say(f"to collect: {counted(len(collecting), 'request')}", f"folder: {folder.path}")
+        code = await batch.carry_out(stream.work(collecting, (), state, rules), len(collecting))
         await journal.close()
         return code

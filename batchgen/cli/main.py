@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -140,8 +141,18 @@ def _this_command() -> str:
     return shlex.join(["batchgen", *sys.argv[1:]])
 
 
+def _fill_standard_streams() -> None:
+    """Open what the caller closed of descriptors 0 to 2, so that no file of ours gets a number that others write to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest free number: this one.
+
+
 def main() -> NoReturn:
     """Run the command line and exit with its code: the only place that does."""
+    _fill_standard_streams()
     try:
         code = cli(standalone_mode=False) or ExitCode.OK
     except click.ClickException as mistake:

@@ -60,6 +60,7 @@ def as_object(loaded: Loaded, found: Survey) -> dict[str, object]:
         **found.counts,
         "to_post": found.posts,
         "cost_usd": None if cost is None else {"low": float(cost.low), "high": float(cost.high)},
+        "unpriced": sorted(found.unpriced),
         "first": [_shown_job(post.job, loaded.manifest.output.name) for post in found.first],
         "warnings": [str(warning) for warning in loaded.manifest.warnings],
     }

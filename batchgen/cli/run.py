@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from batchgen.catalog import pin
@@ -14,8 +14,6 @@ from batchgen.cli.batch import Batch, DiskTrouble, Manner, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import Account, account, base_prices, connected
 from batchgen.cli.snapshot import snapshot
-from batchgen.engine.ports import Work
-from batchgen.ledger import replay
 from batchgen.ledger.files import REAL_DISK, replace_durably
 from batchgen.ledger.journal import Journal
 from batchgen.plan import Survey
@@ -59,7 +57,10 @@ class _Run:
             self._say_what_will_happen(found)
             if found.posts:
                 self._pin_schemas()
-            code = await self._batch(client, found).carry_out(self._source(rules))
+            collecting = stream.collection(place.log, self.state, rules)
+            jobs = filter(self.choice.selection(), self.loaded.manifest.jobs())
+            source = stream.work(collecting, jobs, self.state, rules)
+            code = await self._batch(client, found).carry_out(source, found.posts + len(collecting))
             await self.journal.close()
             return code
 
@@ -90,12 +91,6 @@ class _Run:
             commands(self.command, str(self.loaded.place.path)),
             self.trouble,
         )
-
-    def _source(self, rules: stream.Rules) -> Iterator[Work | None]:
-        missing = stream.missing(self.state, rules.whole)
-        done = stream.jobs_of(replay.read(self.loaded.place.log), missing)
-        jobs = filter(self.choice.selection(), self.loaded.manifest.jobs())
-        return stream.work(jobs, self.state, rules, done)
 
 
 def commands(resume: str, run_dir: str) -> summary.Commands:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchgen import events, plan
 from batchgen.engine.ports import Namer, Step, Work
 from batchgen.job import Job
+from batchgen.ledger import replay
 from batchgen.plan import Policy, Price, Whole
 from batchgen.state import Attempt, Fact, RunState
 from batchgen.store.check import whole
@@ -25,16 +26,20 @@ class Rules:
     whole: Whole
 
 
-def work(jobs: Iterable[Job], state: RunState, rules: Rules, done: Mapping[str, Job]) -> Iterator[Work | None]:
+def collection(log: Path, state: RunState, rules: Rules) -> list[Work]:
+    """Return the work on everything in the ledger that was paid for and has not arrived."""
+    lost = missing(state, rules.whole)
+    done = jobs_of(replay.read(log), lost)
+    return [_poll(job_id, attempt, done) for job_id, attempt in plan.to_collect(state, rules.policy, rules.whole)]
+
+
+def work(collecting: Sequence[Work], jobs: Iterable[Job], state: RunState, rules: Rules) -> Iterator[Work | None]:
     """Yield what is to be collected, then, lazily, what is to be POSTed.
 
-    `done` holds the Jobs of done attempts whose files are missing. Everything to collect is fixed at the first step:
-    what becomes of it in this run is for the next one to act on.
+    What becomes of the jobs being collected is for the next run to act on.
     """
-    collecting = list(plan.to_collect(state, rules.policy, rules.whole))
-    for job_id, attempt in collecting:
-        yield _poll(job_id, attempt, done)
-    settled = frozenset(job_id for job_id, _ in collecting)
+    yield from collecting
+    settled = frozenset(one.job.id for one in collecting)
     posts = plan.to_post(jobs, state, price=rules.price, policy=rules.policy, whole=rules.whole, settled=settled)
     for post in posts:
         yield None if post is None else Work(Step.POST, post.job, post.attempt, post.cost.high if post.cost else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -52,7 +52,7 @@ class Job:
     model: str
     input: Mapping[str, Json]
     repeat: int = 1
-    tags: Mapping[str, Json] = _NOTHING
+    tags: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:

@@ -1,0 +1,242 @@
+"""From a path and a command line to a Manifest, or to everything that is wrong with them at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from batchgen.catalog.check import types_of
+from batchgen.catalog.schema import ModelSpec
+from batchgen.catalog.words import listed
+from batchgen.errors import ManifestError, Problem
+from batchgen.manifest import fields, inputs, keys, prompts, sections, tables, yamltext
+from batchgen.manifest import overrides as options
+from batchgen.manifest.inputs import Checker
+from batchgen.manifest.manifest import Manifest, digest, snapshot_names
+from batchgen.manifest.overrides import Overrides
+from batchgen.manifest.problems import Place, Problems
+from batchgen.manifest.recipe import PROMPT, Axis, Exclusion, Model, PromptFile, Recipe, Source
+from batchgen.manifest.sections import ModelChoice, SpecOf
+from batchgen.manifest.seeds import Seeds
+from batchgen.manifest.survey import survey
+from batchgen.manifest.yamltext import Node
+
+_YAML = (".yaml", ".yml", ".json")
+_MAX_NAME_BYTES = 200
+
+
+def load(path: Path, overrides: Overrides, spec_of: SpecOf) -> Manifest:
+    """Return the validated manifest at `path`, with what the command line says over it.
+
+    `spec_of` gives a model's pinned, live or bundled schema, None for an unknown model. Every row of every list is
+    read once. Raises ManifestError with everything found wrong.
+    """
+    _require_file(path)
+    problems = Problems()
+    given = _given(path, problems)
+    draft = _Draft(path, overrides, problems, given or {}, is_list=given is None)
+    return draft.manifest(spec_of)
+
+
+def _require_file(path: Path) -> None:
+    problem = prompts.unusable(path)
+    if problem is not None:
+        message, hint = problem
+        raise ManifestError([Problem(str(path), 0, 0, message, hint)])
+
+
+def _given(path: Path, problems: Problems) -> Mapping[str, Node] | None:
+    """Return the manifest's top keys; None where the manifest is a prompt list itself."""
+    label = str(path)
+    if path.suffix.lower() in tables.SUFFIXES:
+        return None
+    if path.suffix.lower() not in _YAML:
+        hint = f"its name must end in {listed((*_YAML, *tables.SUFFIXES))}"
+        raise ManifestError([Problem(label, 0, 0, "is no manifest by its name", hint)])
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(yamltext.MAX_BYTES + 1)
+    except OSError as error:
+        raise ManifestError([Problem(label, 0, 0, f"cannot be read: {error.strerror}")]) from error
+    root = yamltext.parse(data, label, problems)
+    if root is None:
+        problems.raise_any()
+        raise ManifestError([Problem(label, 0, 0, "is empty", "it needs model: and prompts:")])
+    given = fields.known(root, "", problems)
+    if not isinstance(root.value, dict):
+        problems.raise_any()
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A manifest on its way. `given` are its top keys, none where the manifest is itself a prompt list."""
+
+    path: Path
+    overrides: Overrides
+    problems: Problems
+    given: Mapping[str, Node]
+    is_list: bool
+
+    def manifest(self, spec_of: SpecOf) -> Manifest:
+        """Read every section, then every row, then what depends on both."""
+        choices = sections.models(self._model(), self.overrides.model, spec_of, self.problems)
+        specs = tuple({choice.spec.id: choice.spec for choice in choices}.values())
+        checker = Checker(specs, self.problems, self.overrides.allow_unknown, self.overrides.validate)
+        recipe = self._recipe(choices, checker)
+        found = survey(recipe, self.problems, self._seeds_place(), validate=self.overrides.validate)
+        tags = found.tags if found.whole and self._all_read(recipe) and specs else None
+        recipe = replace(recipe, exclude=self._exclude(checker, tags))
+        stronger = options.limits(self.overrides, self.problems)
+        limits = sections.limits(self.given.get("limits"), stronger, self.problems)
+        output = self._output(checker, tags)
+        pricing = sections.pricing(self.given.get("pricing"), checker)
+        name = self._name()
+        files = self._files(recipe)
+        content = self._digest(files)
+        self.problems.raise_any()
+        return Manifest(
+            name=name,
+            path=self.path,
+            models=specs,
+            limits=limits,
+            output=output,
+            pricing=pricing,
+            files=files,
+            digest=content,
+            tags=tuple(tags or ()),
+            warnings=self.problems.notes(),
+            recipe=recipe,
+            repeated=frozenset(found.repeated),
+            product=found.count,
+        )
+
+    def _recipe(self, choices: list[ModelChoice], checker: Checker) -> Recipe:
+        forced = options.settings(self.overrides.settings, checker)
+        shared = inputs.settings(self.given["settings"], checker) if "settings" in self.given else {}
+        models = []
+        for choice in choices:
+            own = inputs.settings(choice.settings, checker.only(choice.spec)) if choice.settings else {}
+            models.append(Model(choice.spec, {**shared, **own}, forced[choice.spec.id]))
+        axes = self._axes(checker)
+        sources = self._sources(checker)
+        seeds = self._seeds()
+        if seeds is not None:
+            self._check_seeds(seeds, checker)
+        return Recipe(sources, tuple(models), axes, (), seeds, self._repeats())
+
+    def _model(self) -> Node | None:
+        node = self.given.get("model")
+        if node is None and self.overrides.model is None:
+            hint = "write --model and the model's id" if self.is_list else "write model: and the model's id"
+            self.problems.add(self._start(), "no model", hint)
+        return node
+
+    def _axes(self, checker: Checker) -> tuple[Axis, ...]:
+        grid = inputs.grid(self.given["grid"], checker) if "grid" in self.given else []
+        taken = {key for axis in grid for key in axis.keys}
+        zipped = inputs.zipped(self.given["zip"], checker, taken) if "zip" in self.given else []
+        options.refuse_both(self.overrides, self.problems)
+        return options.merged(grid, zipped, options.grid(self.overrides.grid, checker))
+
+    def _sources(self, checker: Checker) -> tuple[Source, ...]:
+        column = self.overrides.prompt_column
+        if self.is_list:
+            place = Place("--prompt-column") if column is not None else None
+            return (PromptFile(self.path, str(self.path), Place(str(self.path)), column, place),)
+        if "prompts" not in self.given:
+            self.problems.add(self._start(), "no prompts", "write prompts: and a list under it")
+            return ()
+        found = prompts.read(self.given["prompts"], self.path.parent, column, checker)
+        if column is not None and not any(isinstance(source, PromptFile) for source in found):
+            self.problems.add(Place("--prompt-column"), "this manifest names no prompt file", "remove the option")
+        return tuple(found)
+
+    def _seeds(self) -> Seeds | None:
+        node = self.given.get("seeds")
+        said = sections.seeds(node, self.problems) if node is not None else None
+        if self.overrides.seeds is None:
+            return said
+        typed = options.seeds(self.overrides.seeds, self.problems)
+        return sections.seeds(typed, self.problems) if typed is not None else None
+
+    def _seeds_place(self) -> Place | None:
+        if self.overrides.seeds is not None:
+            return options.SEEDS
+        return self.given["seeds"].key_place if "seeds" in self.given else None
+
+    def _check_seeds(self, seeds: Seeds, checker: Checker) -> None:
+        """Tell of seeds given twice, and of models that take none."""
+        said = self._seeds_place()
+        assert said is not None
+        for place in checker.seeds_given:
+            self.problems.add(place, f"a seed is given here, and seeds at {said}", "keep one of them")
+        for spec in checker.specs:
+            if seeds.size and not spec.has_seed:
+                hint = "write seeds: none, and repeats: for several pictures"
+                self.problems.add(said, f"{spec.id} takes no seed", hint)
+
+    def _repeats(self) -> int:
+        if "repeats" not in self.given:
+            return 1
+        repeats = fields.value(self.given["repeats"], keys.BY_PATH["repeats"], self.problems)
+        return repeats if isinstance(repeats, int) else 1
+
+    def _all_read(self, recipe: Recipe) -> bool:
+        """Tell whether every source the manifest names is in the recipe."""
+        listed_ones = self.given["prompts"].value if "prompts" in self.given else None
+        return self.is_list or (isinstance(listed_ones, list) and len(listed_ones) == len(recipe.sources))
+
+    def _exclude(self, checker: Checker, tags: Collection[str] | None) -> tuple[Exclusion, ...]:
+        if "exclude" not in self.given:
+            return ()
+        return tuple(inputs.exclude(self.given["exclude"], checker, tags))
+
+    def _output(self, checker: Checker, tags: Mapping[str, Collection[str]] | None) -> sections.OutputSpec:
+        section = self.given.get("output")
+        output = sections.output(section, self.path.parent, self.problems)
+        place = self._start()
+        if section is not None and isinstance(section.value, dict) and "name" in section.value:
+            place = section.value["name"].place
+        kinds = None if tags is None else _kinds(checker.specs, tags)
+        sections.check_name(output.name, place, kinds, self.problems)
+        return output
+
+    def _name(self) -> str:
+        node = self.given.get("name")
+        if node is None:
+            return self.path.stem
+        name = fields.value(node, keys.BY_PATH["name"], self.problems)
+        if not isinstance(name, str):
+            return self.path.stem
+        if name in (".", "..") or re.search(r"[/\\\0-\x1f]", name) or len(name.encode("utf-8")) > _MAX_NAME_BYTES:
+            hint = f"it names a folder: no slashes, no control characters, at most {_MAX_NAME_BYTES} bytes"
+            self.problems.add(node.place, "name cannot be a folder's name", hint)
+        return name
+
+    def _files(self, recipe: Recipe) -> tuple[Path, ...]:
+        lists = [source.path for source in recipe.sources if isinstance(source, PromptFile)]
+        return tuple(dict.fromkeys([self.path, *lists]))
+
+    def _digest(self, files: tuple[Path, ...]) -> str:
+        names = snapshot_names(files)
+        try:
+            return digest({name: path for path, name in names.items()})
+        except OSError as error:
+            self.problems.add(Place(str(error.filename or self.path)), f"cannot be read: {error.strerror}")
+            return ""
+
+    def _start(self) -> Place:
+        return Place(str(self.path)) if self.is_list else Place(str(self.path), 1, 1)
+
+
+def _kinds(specs: Sequence[ModelSpec], tags: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """Return the JSON types of every setting and tag that a name may use."""
+    kinds = {name: set(types) for name, types in tags.items()}
+    for spec in specs:
+        for key, described in spec.properties.items():
+            if key != PROMPT:
+                kinds.setdefault(key, set()).update(types_of(described))
+    return kinds

@@ -25,7 +25,7 @@ from pathlib import Path
 from batchgen import events
 from batchgen.engine.ports import Step, Work
 from batchgen.engine.scheduler import Engine, Limits
-from batchgen.job import Job, Phase, Reading, make_job
+from batchgen.job import Job, Json, Phase, Reading, make_job
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.runcomfy.client import Client
@@ -39,8 +39,13 @@ SAMPLE_S = 0.01
 def jobs(count: int) -> Iterator[Work]:
     """Yield work for `count` small pictures."""
     for number in range(1, count + 1):
-        job_input = {"prompt": f"benchmark {number}", "seed": number, "resolution": "0.5K", "output_format": "jpeg"}
-        yield Work(Step.POST, make_job(number, MODEL, dict(job_input)), 1, Decimal("0.06"))
+        job_input: dict[str, Json] = {
+            "prompt": f"benchmark {number}",
+            "seed": number,
+            "resolution": "0.5K",
+            "output_format": "jpeg",
+        }
+        yield Work(Step.POST, make_job(number, MODEL, job_input), 1, Decimal("0.06"))
 
 
 class CountingClient(Client):

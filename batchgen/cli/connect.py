@@ -42,6 +42,11 @@ def account(sandbox: bool, environ: Mapping[str, str] = os.environ) -> Account:
     return Account(str(url.origin()), token.find(environ), str(url))
 
 
+def api_origin(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the origin that the environment names, token or not. Raises UsageError."""
+    return str(base.from_environ(environ).origin())
+
+
 @asynccontextmanager
 async def connected(to: Account, sandbox_folder: Path, allow_hosts: Iterable[str] = ()) -> AsyncIterator[Client]:
     """Yield a client of the account's API; for the sandbox, one on `sandbox_folder` that is started and ended here."""

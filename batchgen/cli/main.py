@@ -119,6 +119,43 @@ def fetch(run: Path, **given: Any) -> int:
     return fetch_run(run, given)
 
 
+@cli.command(short_help="Tie a request found at the server to an unknown submission.")
+@click.argument("run", type=MANIFEST)
+@click.argument("job")
+@click.argument("request_id")
+def attach(run: Path, job: str, request_id: str) -> None:
+    """Tie REQUEST_ID, found on the Generations page of runcomfy.com, to the unknown submission of JOB in RUN.
+
+    JOB is a job id or the beginning of one, as `status` shows it. The next run or fetch collects the pictures.
+
+    \b
+    Example:
+      batchgen attach runs/autumn 481ebba7a682 9f2c7a10-1111-2222-3333-444455556666
+    """
+    from batchgen.cli import decide
+
+    decide.attach(run, job, request_id)
+
+
+@cli.command(short_help="Decide unknown submissions: not sent, or lost.")
+@click.argument("run", type=MANIFEST)
+@click.argument("jobs", nargs=-1, required=True)
+@click.option("--not-sent", "how", flag_value="not_sent", help="The server never took it: the job is new again.")
+@click.option("--lost", "how", flag_value="lost", help="It was taken, and its pictures cannot be had.")
+def settle(run: Path, jobs: tuple[str, ...], how: str | None) -> None:
+    """Decide the unknown submissions of JOBS in RUN, after a look at the Generations page of runcomfy.com.
+
+    \b
+    Example:
+      batchgen settle runs/autumn 481ebba7a682 --not-sent
+    """
+    from batchgen.cli import decide
+
+    if how is None:
+        raise click.UsageError("say what became of it: --not-sent or --lost")
+    decide.settle(run, jobs, how)
+
+
 @cli.command(short_help="The API's stand-in: a real server on this machine.")
 @options.sandbox_settings
 def sandbox(**given: Any) -> int:

@@ -101,4 +101,6 @@ def commands(resume: str, run_dir: str) -> summary.Commands:
         fetch=f"batchgen fetch {folder}",
         retry=f"{resume} --retry-failed",
         resubmit=f"{resume} --on-unknown resubmit",
+        attach=f"batchgen attach {folder} JOB REQUEST_ID",
+        settle=f"batchgen settle {folder} JOB... --not-sent",
     )

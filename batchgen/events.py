@@ -1,9 +1,9 @@
 """Events: every change of a job or a run, and their form as lines of the ledger.
 
 An event is one frozen object here and one flat JSON object in the ledger: `v`, `event`, `time` (RFC 3339, UTC), for
-job events `job` and `attempt`, then its own fields; fields that are None are left out. Money is Decimal in memory and a
-JSON number in the ledger; both directions keep its decimal digits. Reading is tolerant where that is safe (unknown words
-and fields are skipped) and strict where the past would be misread (a missing or mistyped field is an EventError).
+job events `job` and `attempt`, then its own fields; fields that are None are left out. Money is Decimal in memory and
+a JSON number in the ledger; both directions keep its decimal digits. Reading is tolerant where that is safe (unknown
+words and fields are skipped) and strict where the past would be misread (a missing or mistyped field is an EventError).
 """
 
 from __future__ import annotations
@@ -233,10 +233,10 @@ EVENTS: Mapping[str, type[Event]] = {
 def to_record(event: Event) -> dict[str, object]:
     """Return the event as the flat JSON object of a ledger line."""
     record: dict[str, object] = {"v": VERSION, "event": event.word}
-    for one in fields(event):
-        value = getattr(event, one.name)
+    for name, _ in _SHAPES[type(event)]:
+        value = getattr(event, name)
         if value is not None:
-            record[one.name] = _plain(value)
+            record[name] = value if type(value) in _PLAIN else _plain(value)
     return record
 
 
@@ -244,7 +244,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, ErrorInfo | File):
-        shown = ((one.name, getattr(value, one.name)) for one in fields(value))
+        shown = ((name, getattr(value, name)) for name in type(value).__slots__)
         return {name: item for name, item in shown if item is not None}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
@@ -260,12 +260,12 @@ def from_record(record: Mapping[str, object]) -> Event | None:
     if kind is None:
         return None
     values: dict[str, object] = {}
-    for one in fields(kind):
-        if (raw := record.get(one.name)) is not None:
+    for name, read in _SHAPES[kind]:
+        if (raw := record.get(name)) is not None:
             try:
-                values[one.name] = _READERS[one.name](raw)
+                values[name] = read(raw)
             except (TypeError, ValueError, KeyError, ArithmeticError) as problem:
-                raise EventError(f'"{one.name}" of a "{kind.word}" event is not readable: {problem}') from None
+                raise EventError(f'"{name}" of a "{kind.word}" event is not readable: {problem}') from None
     try:
         return kind(**values)  # type: ignore[arg-type]
     except TypeError as problem:
@@ -281,11 +281,18 @@ def _read_text(record: Mapping[str, object], name: str) -> str:
 
 def _typed(wanted: type[Value]) -> Callable[[object], Value]:
     def read(raw: object) -> Value:
-        if not isinstance(raw, wanted) or (isinstance(raw, bool) and wanted is not bool):
+        # JSON has exact types only, and True must not pass for 1.
+        if type(raw) is not wanted:
             raise TypeError(f"{wanted.__name__} expected")
         return raw
 
     return read
+
+
+_text = _typed(str)
+_integer = _typed(int)
+_object = _typed(dict)
+_array = _typed(list)
 
 
 def _money(raw: object) -> Decimal:
@@ -298,58 +305,62 @@ def _number(raw: object) -> float:
     return float(_money(raw))
 
 
-def _mapping(raw: object) -> dict[str, Json]:
-    return {str(key): value for key, value in _typed(dict)(raw).items()}
-
-
 def _counts(raw: object) -> dict[str, int]:
-    return {str(key): _typed(int)(value) for key, value in _typed(dict)(raw).items()}
+    return {key: _integer(value) for key, value in _object(raw).items()}
 
 
 def _texts(raw: object) -> tuple[str, ...]:
-    return tuple(_typed(str)(item) for item in _typed(list)(raw))
+    return tuple(map(_text, _array(raw)))
+
+
+def _optional_integer(raw: object) -> int | None:
+    return None if raw is None else _integer(raw)
 
 
 def _error(raw: object) -> ErrorInfo:
-    record = _typed(dict)(raw)
-    code, status = record.get("code"), record.get("http_status")
+    record = _object(raw)
     return ErrorInfo(
-        kind=_typed(str)(record["kind"]),
+        kind=_text(record["kind"]),
         stage=Stage(record["stage"]),
-        message=_typed(str)(record["message"]),
-        code=None if code is None else _typed(int)(code),
-        http_status=None if status is None else _typed(int)(status),
+        message=_text(record["message"]),
+        code=_optional_integer(record.get("code")),
+        http_status=_optional_integer(record.get("http_status")),
     )
 
 
 def _file(raw: object) -> File:
-    record = _typed(dict)(raw)
-    width, height = record.get("width"), record.get("height")
+    record = _object(raw)
     return File(
-        path=_typed(str)(record["path"]),
-        bytes=_typed(int)(record["bytes"]),
-        sha256=_typed(str)(record["sha256"]),
-        format=_typed(str)(record["format"]),
-        width=None if width is None else _typed(int)(width),
-        height=None if height is None else _typed(int)(height),
+        path=_text(record["path"]),
+        bytes=_integer(record["bytes"]),
+        sha256=_text(record["sha256"]),
+        format=_text(record["format"]),
+        width=_optional_integer(record.get("width")),
+        height=_optional_integer(record.get("height")),
     )
 
 
 def _files(raw: object) -> tuple[File, ...]:
-    return tuple(_file(item) for item in _typed(list)(raw))
+    return tuple(map(_file, _array(raw)))
 
 
 _TEXTS = ("time", "job", "name", "model", "prompt", "version", "manifest", "api", "host", "boot_id", "command")
 _INTEGERS = ("attempt", "index", "repeat", "seed", "pid", "exit_code")
+_PLAIN = frozenset({str, int, float, dict})
 
 _READERS: Mapping[str, Callable[[object], object]] = {
-    **dict.fromkeys((*_TEXTS, "request_id", "by", "how", "reason"), _typed(str)),
-    **dict.fromkeys(_INTEGERS, _typed(int)),
+    **dict.fromkeys((*_TEXTS, "request_id", "by", "how", "reason"), _text),
+    **dict.fromkeys(_INTEGERS, _integer),
     **dict.fromkeys(("cost_usd", "cost_estimate_usd"), _money),
-    **dict.fromkeys(("settings", "tags", "timing"), _mapping),
+    **dict.fromkeys(("settings", "tags", "timing"), _object),
     "counts": _counts,
     "delay": _number,
     "error": _error,
     "files": _files,
     "unlisted": _texts,
 }
+
+_SHAPES: Mapping[type[Event], tuple[tuple[str, Callable[[object], object]], ...]] = {
+    kind: tuple((one.name, _READERS[one.name]) for one in fields(kind)) for kind in EVENTS.values()
+}
+"""Every event's fields with their readers, found once and not once a line."""

@@ -118,6 +118,8 @@ class JobState:
     @property
     def best(self) -> Attempt:
         """The attempt that decides the job's state; among equals the latest."""
+        if len(self.attempts) == 1:
+            return self.attempts[0]
         return max(self.attempts, key=lambda attempt: (_RANK[STATE_OF[attempt.fact]], attempt.number))
 
     @property
@@ -151,7 +153,7 @@ class RunState:
     """Everything the ledger says, folded.
 
     `counts` begins with the last `run_started`'s and is carried on by every event after it; `dearest` is the highest
-    actual cost seen per model and estimate.
+    actual cost seen per model and estimate; `unlisted` are jobs that `counts` leaves out.
     """
 
     def __init__(self) -> None:
@@ -163,7 +165,7 @@ class RunState:
         self.last_started: events.RunStarted | None = None
         self.last_finished: events.RunFinished | None = None
         self.last_time = ""
-        self._unlisted: frozenset[str] = frozenset()
+        self.unlisted: frozenset[str] = frozenset()
 
     def state_of(self, job_id: str) -> State:
         """Return where the job stands; new where the ledger does not know it."""
@@ -184,7 +186,7 @@ class RunState:
         elif isinstance(event, events.RunStarted):
             self.last_started, self.last_finished = event, None
             self.counts = Counter(event.counts)
-            self._unlisted = frozenset(event.unlisted)
+            self.unlisted = frozenset(event.unlisted)
         elif isinstance(event, events.RunFinished):
             self.last_finished = event
 
@@ -200,7 +202,7 @@ class RunState:
         self._advance(attempt, event)
         self.committed_usd += attempt.committed_usd() - spent
         after = known.state
-        if after is not before and event.job not in self._unlisted:
+        if after is not before and event.job not in self.unlisted:
             self.counts[before] -= 1
             self.counts[after] += 1
 

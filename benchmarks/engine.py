@@ -26,6 +26,7 @@ from batchgen import events
 from batchgen.engine.ports import Step, Work
 from batchgen.engine.scheduler import Engine, Limits
 from batchgen.job import Job, Json, Phase, Reading, make_job
+from batchgen.ledger.files import REAL_DISK
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.runcomfy.client import Client
@@ -124,7 +125,7 @@ async def batch(base: str, folder: Path, count: int, concurrency: int) -> None:
     """Measure a whole batch."""
     limits = Limits(concurrency=concurrency, downloads=16, submits_per_second=1000.0)
     samples, state = Samples(), RunState()
-    with RunDirectory(folder).open_for_writing() as (journal, _), Store(folder) as store:
+    with RunDirectory(folder).open_for_writing() as (journal, _), Store(folder, disk=REAL_DISK) as store:
         async with CountingClient(base=base, token="benchmark") as client:  # noqa: S106
             engine = Engine(client, store, journal, state, lambda job, _: f"{job.index}", limits=limits)
             watching = asyncio.ensure_future(samples.watch(client))
@@ -172,7 +173,10 @@ async def memory(base: str, folder: Path) -> None:
     rows = []
     for waiting in (1_000, 100_000):
         limits = Limits(concurrency=64, submits_per_second=1000.0)
-        with RunDirectory(folder / str(waiting)).open_for_writing() as (journal, _), Store(folder) as store:
+        with (
+            RunDirectory(folder / str(waiting)).open_for_writing() as (journal, _),
+            Store(folder, disk=REAL_DISK) as store,
+        ):
             async with Client(base=base, token="benchmark") as client:  # noqa: S106
                 engine = Engine(client, store, journal, RunState(), lambda job, _: f"{job.index}", limits=limits)
                 tracemalloc.start()

@@ -93,8 +93,8 @@ class Batch:
     async def carry_out(self, source: Iterator[Work | None], todo: int) -> int:
         """Run the engine over the `todo` jobs of `source`, show it, write the end down, and return the exit code."""
         started = time.time()
-        with self._shown() as shown:
-            engine = self._engine(shown)
+        with self._shown() as shown, Store(self.place.path, disk=REAL_DISK) as store:
+            engine = self._engine(store, shown)
             await engine.recorder.record(self._run_started())
             for one in shown:
                 one.start(todo)
@@ -111,11 +111,11 @@ class Batch:
     def _grace(self) -> float:
         return self.manner.grace if self.manner.on_interrupt == "drain" else 0.0
 
-    def _engine(self, shown: Sequence[Progress]) -> Engine:
+    def _engine(self, store: Store, shown: Sequence[Progress]) -> Engine:
         clean_parts(self.place.path)
         engine = Engine(
             self.client,
-            Store(self.place.path),
+            store,
             self.journal,
             self.state,
             self.namer,

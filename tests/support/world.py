@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from batchgen import errors, events
 from batchgen.engine.ports import Opener, Step, Work
@@ -59,7 +60,7 @@ class MemoryApi:
     post_time: float = 0.05
     cost: Decimal | None = PRICE
     origin: str = "https://api.test"
-    script: dict[str, deque[Scripted]] = field(default_factory=dict)
+    script: Mapping[str, deque[Any]] = field(default_factory=dict)
     always: dict[str, Scripted] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)

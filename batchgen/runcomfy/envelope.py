@@ -1,0 +1,141 @@
+"""The envelope of an answer: its JSON, `error_code`, the server's own words, and Retry-After.
+
+RunComfy documents neither the HTTP status of each code nor one spelling of the text, so every known one is tried. All
+words are cut, made safe for a terminal, and never hold the token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import orjson
+
+from batchgen import errors
+
+MAX_RETRY_AFTER = 300.0
+"""The longest wait a server can ask for, in seconds."""
+
+_MAX_PROBLEMS = 20
+_SECONDS = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*")
+_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer. `body` is None where it broke off or was larger than allowed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an answer says: its JSON object if it is one, the API's code if any, and words for people.
+
+    `readable` is False where the body broke off or was too large; `secret` is the token that no message may hold.
+    """
+
+    status: int
+    content: dict[str, object] | None = None
+    code: int | None = None
+    message: str = ""
+    retry_after: float | None = None
+    readable: bool = True
+    secret: str = field(default="", repr=False)
+
+
+def open_envelope(reply: Reply, secret: str, now: datetime) -> Envelope:
+    """Read a reply; `secret` is the token that must not show, `now` an aware time for Retry-After dates."""
+    content = _json(reply.body)
+    code = code_of(content) if isinstance(content, dict) else None
+    words = text_of(content) if content is not None else _plain_text(reply.body or b"")
+    return Envelope(
+        status=reply.status,
+        content=content if isinstance(content, dict) else None,
+        code=code,
+        message=safe(words, secret),
+        retry_after=retry_after(reply.headers, now),
+        readable=reply.body is not None,
+        secret=secret,
+    )
+
+
+def safe(words: str, secret: str) -> str:
+    """Return foreign words without the token, cut and safe for a terminal."""
+    # Before cutting: half a token is a leak too.
+    return errors.printable(words.replace(secret, "[token]") if secret else words)
+
+
+def code_of(content: Mapping[str, object]) -> int | None:
+    """Return the API's `error_code`, or None where there is none (0 is none)."""
+    raw = content.get("error_code")
+    if isinstance(raw, str) and re.fullmatch(r"\d{1,9}", raw):
+        raw = int(raw)
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) and raw != 0 else None
+
+
+def text_of(content: object, depth: int = 3) -> str:
+    """Return the words of an error of any shape: a text, an object, a list of either; empty where there are none."""
+    if isinstance(content, str):
+        return content.strip()
+    if depth == 0:
+        return ""
+    if isinstance(content, list):
+        return "; ".join(filter(None, (_problem(item, depth - 1) for item in content[:_MAX_PROBLEMS])))
+    if isinstance(content, dict):
+        for key in ("error_message", "message", "error", "detail", "msg", "type"):
+            if words := text_of(content.get(key), depth - 1):
+                return words
+    return ""
+
+
+def _problem(item: object, depth: int) -> str:
+    """One entry of a FastAPI-like `detail` list: {loc, msg, type}."""
+    words = text_of(item, depth)
+    place = item.get("loc") if isinstance(item, dict) else None
+    if not words or not isinstance(place, list):
+        return words
+    parts = [str(part) for part in place[:10] if isinstance(part, str | int) and part != "body"]
+    return f"{'.'.join(parts)}: {words}" if parts else words
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the wait a server asks for, in seconds up to `MAX_RETRY_AFTER`; None for none, the past and nonsense.
+
+    A date is held against the server's own `Date`, so that a wrong local clock does not matter.
+    """
+    raw = headers.get("Retry-After", "")
+    if seconds := _SECONDS.fullmatch(raw):
+        return min(float(seconds[1]), MAX_RETRY_AFTER)
+    until = _date(raw)
+    if until is None:
+        return None
+    wait = (until - (_date(headers.get("Date", "")) or now)).total_seconds()
+    return min(wait, MAX_RETRY_AFTER) if wait > 0 else None
+
+
+def _date(raw: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(raw)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _json(body: bytes | None) -> object:
+    try:
+        return orjson.loads(body or b"")
+    except ValueError:
+        return None
+
+
+def _plain_text(body: bytes) -> str:
+    text = body[: 4 * 1024].decode("utf-8", "replace")
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    return " ".join(text.split())[:300]

@@ -1,0 +1,70 @@
+"""Finding the token: the environment first, then the official command-line tool's token file.
+
+The token is never part of a message.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import orjson
+
+from batchgen import errors
+
+VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
+"""The first that is set and not empty wins."""
+
+MAX_LENGTH = 8192
+_MAX_FILE = 256 * 1024
+_TOKEN = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
+_WAYS_OUT = "set RUNCOMFY_TOKEN to a token from your profile page on runcomfy.com, or try without an account: --sandbox"
+
+
+def find(environ: Mapping[str, str]) -> str:
+    """Return the token. Raises TokenError where there is none, or where the first one found cannot be one."""
+    for variable in VARIABLES:
+        if value := environ.get(variable):
+            return _checked(value, variable)
+    for path in _files(environ):
+        if (value := _from_file(path)) is not None:
+            return _checked(value, str(path))
+    raise errors.TokenError(f"there is no API token; {_WAYS_OUT}")
+
+
+def _checked(value: str, place: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise errors.TokenError(
+            f"{errors.printable(place)} does not hold a token: a token is 1 to {MAX_LENGTH} printable ASCII characters "
+            f"without spaces or line breaks; {_WAYS_OUT}"
+        )
+    return value
+
+
+def _files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield where the official tool (runcomfy-cli, config.rs) looks for its token file, in its order."""
+    if folder := environ.get("RUNCOMFY_CONFIG_DIR"):
+        yield Path(folder) / "token.json"
+        return
+    if folder := environ.get("XDG_CONFIG_HOME"):
+        yield Path(folder) / "runcomfy" / "token.json"
+        return
+    if home := environ.get("HOME"):
+        yield Path(home) / ".config" / "runcomfy" / "token.json"
+        if sys.platform == "darwin":
+            yield Path(home) / "Library" / "Application Support" / "runcomfy" / "token.json"
+
+
+def _from_file(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            content = orjson.loads(file.read(_MAX_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it is not JSON"
+        raise errors.TokenError(f"{errors.printable(str(path))} cannot be read: {why}; {_WAYS_OUT}") from None
+    value = content.get("access_token") if isinstance(content, dict) else None
+    return value if isinstance(value, str) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -99,7 +100,8 @@ class Batch:
             for one in shown:
                 one.start(todo)
             cancel = self.manner.on_interrupt == "cancel"
-            with Interrupts(engine.stop, grace=self._grace(), cancel=cancel, say=console.say) as interrupts:
+            say = functools.partial(engine.recorder.tell, "interrupt")
+            with Interrupts(engine.stop, grace=self._grace(), cancel=cancel, say=say) as interrupts:
                 if self.manner.max_time is not None:
                     interrupts.allow(self.manner.max_time)
                 async with _ticking(shown):

@@ -25,7 +25,7 @@ class Account:
     """Where requests go and who pays. For the sandbox the address is known once it runs."""
 
     origin: str
-    token: str = SANDBOX
+    token: str = "needs-no-account"
     base: str = ""
 
     @property

@@ -53,9 +53,7 @@ def grouped(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
     return add
 
 
-output_dir = click.option(
-    "-o", "--output-dir", type=click.Path(path_type=Path, file_okay=False), help="The run directory itself."
-)
+output_dir = click.option("-o", "--output-dir", type=click.Path(path_type=Path), help="The run directory itself.")
 sandbox = click.option("--sandbox", is_flag=True, help="Run against the sandbox that ships with batchgen: no account.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 

@@ -99,8 +99,12 @@ def commands(resume: str, run_dir: str) -> summary.Commands:
     return summary.Commands(
         resume=resume,
         fetch=f"batchgen fetch {folder}",
-        retry=f"{resume} --retry-failed",
-        resubmit=f"{resume} --on-unknown resubmit",
+        retry=_with(resume, "--retry-failed"),
+        resubmit=_with(resume, "--on-unknown resubmit"),
         attach=f"batchgen attach {folder} JOB REQUEST_ID",
         settle=f"batchgen settle {folder} JOB... --not-sent",
     )
+
+
+def _with(command: str, option: str) -> str:
+    return command if option in command else f"{command} {option}"

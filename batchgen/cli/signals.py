@@ -52,13 +52,10 @@ class Interrupts:
         self._caught += 1
         cause = Cause(Why.SIGNAL, f"ended by {number.name}", number.value)
         if self._caught == 1:
-            self._say(
-                f"{number.name}: no new submissions; up to {self._grace:g} s for what is in flight. "
-                "Again: leave now (what is in flight stays at the server and is collected next time)"
-            )
+            self._say(f"{number.name}: nothing new is sent; {self._grace:g} s for what is in flight; again: leave now")
             self._drain(cause)
         elif self._caught == 2:
-            self._say(f"{number.name}: leaving; submissions on the wire get 5 s to be answered and written down")
+            self._say(f"{number.name}: leaving; submissions on the wire get 5 s for their answers")
             self._stop.hurry.set()
             self._stop.leave(cause)
         else:

@@ -78,7 +78,7 @@ def models(node: Node | None, override: str | None, spec_of: SpecOf, problems: P
         if spec is not None:
             found.append(ModelChoice(spec, settings))
         elif model_id is not None:
-            hint = did_you_mean(model_id, schema.bundled_ids()) or "batchgen models lists them"
+            hint = did_you_mean(model_id, schema.bundled_ids()) or f"known: {listed(schema.bundled_ids())}"
             problems.add(id_node.place, f'unknown model "{model_id}"', hint)
     return found
 

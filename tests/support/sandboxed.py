@@ -126,9 +126,17 @@ class Workplace:
         return self.end_of(process)
 
     def start(
-        self, *arguments: str, wrap: Sequence[str] = (), ignore: Sequence[int] = (), **environment: str
+        self,
+        *arguments: str,
+        wrap: Sequence[str] = (),
+        ignore: Sequence[int] = (),
+        stderr: int = subprocess.PIPE,
+        **environment: str,
     ) -> subprocess.Popen[str]:
-        """Start a command. Signals are as in a terminal, however these tests were started, except those to `ignore`."""
+        """Start a command. Signals are as in a terminal, however these tests were started, except those to `ignore`.
+
+        `stderr` is the descriptor of its standard error, by default a pipe.
+        """
 
         def settle_signals() -> None:
             for number in _SIGNALS:
@@ -140,7 +148,7 @@ class Workplace:
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             encoding="utf-8",
             preexec_fn=settle_signals,
         )
@@ -171,7 +179,7 @@ class Workplace:
             "pricing": {"base_usd": PRICE},
             **sections,
         }
-        (self.folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
+        (self.folder / f"{name}.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         return f"{name}.yaml"
 
     def book(self, name: str = "m") -> Book:

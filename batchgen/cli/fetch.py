@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import assemble, console, place, planning, stream
+from batchgen.cli import assemble, console, loop, place, planning, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.connect import SANDBOX, account, connected
 from batchgen.cli.run import commands
@@ -24,7 +23,7 @@ def fetch_run(run: Path, given: Mapping[str, Any]) -> int:
     folder = RunDirectory(place.find_run(run))
     trouble = DiskTrouble()
     with folder.open_for_writing(create=False, on_failure=trouble) as (journal, state):
-        return asyncio.run(_fetch(folder, journal, state, trouble, given))
+        return loop.run(_fetch(folder, journal, state, trouble, given))
 
 
 async def _fetch(

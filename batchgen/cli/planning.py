@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 from batchgen import errors, plan
 from batchgen.catalog import price
-from batchgen.cli import console, stream
+from batchgen.cli import console, loop, stream
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import SANDBOX, account, base_prices, connected
 from batchgen.errors import Problem
@@ -140,4 +139,4 @@ def _live_prices(choice: Choice, models: list[str]) -> Prices:
         async with connected(to, Path()) as client:
             return await base_prices(client, models)
 
-    return asyncio.run(ask())
+    return loop.run(ask())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from batchgen.catalog import pin
-from batchgen.cli import assemble, console, planning, stream
+from batchgen.cli import assemble, console, loop, planning, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Manner, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import Account, account, base_prices, connected
@@ -31,7 +30,7 @@ def run_manifest(choice: Choice, given: Mapping[str, Any], command: str) -> int:
     with loaded.place.open_for_writing(on_failure=trouble) as (journal, state):
         planning.check_origin(state, to.origin)
         kept = dataclasses.replace(loaded, manifest=snapshot(loaded.manifest, loaded.place))
-        return asyncio.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
+        return loop.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Collector:
                 files = await self._save(work, reading.urls)
             except errors.LinkExpired as error:
                 if fresh or (again := await self._follower.reread(work)) is None:
-                    return await self._failed(work, error.info, reading)
+                    return await self._follower.fail(work, error.info, reading)
                 reading, fresh = again, True
                 continue
             except (errors.Transient, errors.FileError) as error:
@@ -45,7 +45,7 @@ class Collector:
                 delay = polling.backoff(failures, self._context.chance.random(), _wish(error))
                 late = self._context.clock() + delay - began > self._patience
                 if late or (isinstance(error, errors.FileError) and not error.again):
-                    return await self._failed(work, _in_file(error.info), reading)
+                    return await self._follower.fail(work, _in_file(error.info), reading)
                 self._recorder.tell("retry", error.info.message, work.job.id)
                 await asyncio.sleep(delay)
             else:
@@ -79,21 +79,6 @@ class Collector:
                 cost_usd=reading.cost_usd,
                 cost_estimate_usd=work.estimate_usd,
                 timing=_timing(work, reading),
-            )
-        )
-
-    async def _failed(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
-        if work.again:
-            self._recorder.tell("missing", f"{work.name}: {error.message}", work.job.id)
-            return
-        await self._recorder.record(
-            events.Failed(
-                time=self._recorder.time(),
-                job=work.job.id,
-                attempt=work.attempt,
-                error=error,
-                request_id=work.request_id,
-                cost_usd=reading.cost_usd,
             )
         )
 

@@ -191,15 +191,16 @@ class Follower:
             trouble = _trouble(work, reading)
             if trouble is None:
                 return reading
-            await self._failed(work, trouble, reading)
+            await self.fail(work, trouble, reading)
         elif reading.phase is Phase.CANCELLED:
             await self._cancelled(work, reading)
         else:
             fallback = ErrorInfo("run_failed", Stage.RUN, "the server says failed and gives no reason")
-            await self._failed(work, reading.error or fallback, reading)
+            await self.fail(work, reading.error or fallback, reading)
         return None
 
-    async def _failed(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
+    async def fail(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
+        """Record that a request ended without outputs, or that those of a done attempt are gone for good."""
         if work.again:
             self._recorder.tell("missing", f"{work.name}: {error.message}", work.job.id)
             return

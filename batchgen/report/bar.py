@@ -13,9 +13,9 @@ from batchgen.events import Event, News
 from batchgen.report.messages import Messages
 from batchgen.report.money import dollars
 from batchgen.report.outlet import PLAIN_COLUMNS, Outlet
-from batchgen.report.progress import rate_words, results, waiting
 from batchgen.report.tally import Tally
 from batchgen.report.text import columns, rough_duration
+from batchgen.report.words import rate_words, results, waiting
 from batchgen.state import RunState
 
 REDRAW = 0.2

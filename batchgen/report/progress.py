@@ -18,6 +18,7 @@ from batchgen.report.money import dollars
 from batchgen.report.outlet import Outlet
 from batchgen.report.tally import Tally
 from batchgen.report.text import counted, duration, rough_duration
+from batchgen.report.words import rate_words, results, waiting
 from batchgen.state import RunState
 
 MODES = ("auto", "bar", "lines", "json", "none")
@@ -166,25 +167,6 @@ def end_line(tally: Tally) -> str:
     return f"ended after {duration(tally.elapsed)}: {', '.join([*results(tally), *waiting(tally)])}"
 
 
-def results(tally: Tally) -> list[str]:
-    """Return how jobs of this run ended: done always, every other way where there are some."""
-    others = ("failed", "unknown", "lost", "cancelled")
-    return [f"{tally.ended['done']} done", *(f"{tally.ended[word]} {word}" for word in others if tally.ended[word])]
-
-
-def waiting(tally: Tally) -> list[str]:
-    """Return how many jobs of this run have not ended, where there are some."""
-    parts = ((tally.in_flight, "in flight"), (tally.queued, "queued"))
-    return [f"{number} {words}" for number, words in parts if number]
-
-
-def rate_words(rate: float) -> str:
-    """Return a speed in jobs per second, minute or hour, whichever reads best."""
-    seconds, unit = (1, "s") if rate >= 1 else (60, "min") if rate >= 1 / 60 else (3600, "h")
-    speed = rate * seconds
-    return f"{speed:.1f}/{unit}" if speed < 10 else f"{speed:.0f}/{unit}"
-
-
 def pick(
     mode: str,
     state: RunState,
@@ -207,7 +189,7 @@ def pick(
     if mode == "none" or quiet:
         return Silent(stream)
     if mode == "bar" or (mode == "auto" and _redraws(stream, environ)):
-        from batchgen.report.bar import Bar
+        from batchgen.report.bar import Bar  # tqdm is loaded where a bar is drawn
 
         return Bar(state, stream, clock, verbose=verbose)
     return Lines(state, stream, clock, verbose=verbose)

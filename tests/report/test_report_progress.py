@@ -17,7 +17,7 @@ from support.story import Story, is_safe
 
 from batchgen import events
 from batchgen.events import News
-from batchgen.report import bar, messages, progress
+from batchgen.report import bar, messages, progress, words
 from batchgen.report.bar import Bar
 from batchgen.report.progress import JsonLines, Lines, Progress, Silent, pick
 from batchgen.report.tally import WINDOW, Tally
@@ -488,7 +488,7 @@ def test_the_listener_fits_the_stream(mode: str, terminal: bool, term: str | Non
     ("rate", "shown"), [(34.2, "34/s"), (1, "1.0/s"), (0.5, "30/min"), (1 / 60, "1.0/min"), (0.001, "3.6/h")]
 )
 def test_a_speed_is_told_in_the_unit_that_reads_best(rate: float, shown: str) -> None:
-    assert progress.rate_words(rate) == shown
+    assert words.rate_words(rate) == shown
 
 
 def test_an_unknown_mode_is_refused() -> None:

@@ -62,7 +62,7 @@ class RunStarted(Event):
     """A process took the run directory.
 
     `manifest` is the hash over the manifest and every list it names; `api` the origin, or `sandbox`; `counts` the
-    plan's counts at this moment. `unlisted` names ledger jobs outside the counts whose state this run may still change,
+    plan's counts at this moment; `command_line` what was typed. `unlisted` names ledger jobs outside the counts whose state this run may still change,
     so that a reader can carry the counts on by the events that follow.
     """
 
@@ -76,6 +76,7 @@ class RunStarted(Event):
     pid: int
     boot_id: str
     command: str = "run"
+    command_line: str = ""
     unlisted: tuple[str, ...] = ()
 
 
@@ -344,7 +345,20 @@ def _files(raw: object) -> tuple[File, ...]:
     return tuple(map(_file, _array(raw)))
 
 
-_TEXTS = ("time", "job", "name", "model", "prompt", "version", "manifest", "api", "host", "boot_id", "command")
+_TEXTS = (
+    "time",
+    "job",
+    "name",
+    "model",
+    "prompt",
+    "version",
+    "manifest",
+    "api",
+    "host",
+    "boot_id",
+    "command",
+    "command_line",
+)
 _INTEGERS = ("attempt", "index", "repeat", "seed", "pid", "exit_code")
 _PLAIN = frozenset({str, int, float, dict})
 

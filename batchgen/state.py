@@ -165,6 +165,7 @@ class RunState:
         self.last_started: events.RunStarted | None = None
         self.last_finished: events.RunFinished | None = None
         self.last_time = ""
+        self.run_command_line = ""
         self.unlisted: frozenset[str] = frozenset()
 
     def state_of(self, job_id: str) -> State:
@@ -185,6 +186,8 @@ class RunState:
             self._apply_to_job(event)
         elif isinstance(event, events.RunStarted):
             self.last_started, self.last_finished = event, None
+            if event.command == "run":
+                self.run_command_line = event.command_line
             self.counts = Counter(event.counts)
             self.unlisted = frozenset(event.unlisted)
         elif isinstance(event, events.RunFinished):
@@ -222,7 +225,7 @@ class RunState:
             case events.Unknown():
                 attempt.fact, attempt.error = Fact.UNKNOWN, event.error
             case events.Settled():
-                attempt.fact = Fact.NOT_SENT if event.how == "not_sent" else Fact.LOST
+                attempt.fact, attempt.error = Fact.NOT_SENT if event.how == "not_sent" else Fact.LOST, None
             case _:
                 self._end(attempt, event)
 
@@ -241,10 +244,10 @@ class RunState:
                 attempt.error, attempt.cost_usd = event.error, event.cost_usd
                 attempt.request_id = event.request_id or attempt.request_id
             case events.Cancelled():
-                attempt.fact = Fact.CANCELLED_BY_US if event.by == "us" else Fact.CANCELLED
+                attempt.fact, attempt.error = Fact.CANCELLED_BY_US if event.by == "us" else Fact.CANCELLED, None
                 attempt.cost_usd = event.cost_usd
             case events.Lost():
-                attempt.fact = Fact.LOST
+                attempt.fact, attempt.error = Fact.LOST, None
 
     def _note_cost(self, event: events.Done) -> None:
         if event.cost_usd is not None:

@@ -58,6 +58,7 @@ class Opening:
     name: str
     manifest: str
     counts: dict[str, int]
+    command_line: str = ""
     unlisted: Collection[str] = ()
 
 
@@ -114,7 +115,7 @@ class Batch:
         return self.manner.grace if self.manner.on_interrupt == "drain" else 0.0
 
     def _engine(self, store: Store, shown: Sequence[Progress]) -> Engine:
-        clean_parts(self.place.path)
+        clean_parts(self.place.path, REAL_DISK)
         engine = Engine(
             self.client,
             store,
@@ -157,6 +158,7 @@ class Batch:
             pid=os.getpid(),
             boot_id=lock.boot_id(),
             command=opening.command,
+            command_line=opening.command_line,
             unlisted=tuple(sorted(opening.unlisted)),
         )
 

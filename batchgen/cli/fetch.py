@@ -42,9 +42,9 @@ async def _fetch(
             journal,
             state,
             client,
-            lambda job, attempt: "",
+            stream.no_names,
             assemble.manner(given, None),
-            Opening("fetch", last.name if last else "", last.manifest if last else "", counts, state.unlisted),
+            Opening("fetch", last.name if last else "", last.manifest if last else "", counts, resume, state.unlisted),
             commands(resume, str(folder.path)),
             trouble,
         )

@@ -119,6 +119,66 @@ def fetch(run: Path, **given: Any) -> int:
     return fetch_run(run, given)
 
 
+@cli.command(short_help="What ended badly, by cause.")
+@click.argument("run", type=MANIFEST)
+@options.as_json
+def failures(run: Path, as_json: bool) -> None:
+    """Show what failed, was lost or cancelled in RUN, grouped by cause, with the command that tries each again.
+
+    \b
+    Example:
+      batchgen failures runs/autumn
+    """
+    from batchgen.cli.readers import show_failures
+
+    show_failures(run, as_json=as_json)
+
+
+@cli.command(short_help="Hold every file against the ledger.")
+@click.argument("run", type=MANIFEST)
+@options.as_json
+def verify(run: Path, as_json: bool) -> int:
+    """Read every file of RUN and hold it against the ledger's sizes and hashes. Exit code 1 on damage.
+
+    \b
+    Example:
+      batchgen verify runs/autumn
+    """
+    from batchgen.cli.readers import verify_run
+
+    return verify_run(run, as_json=as_json)
+
+
+@cli.command(short_help="Jobs and files as CSV.")
+@click.argument("run", type=MANIFEST)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead.")
+def export(run: Path, output: Path | None) -> None:
+    """Write the jobs and files of RUN as CSV to standard output: safe to open in a spreadsheet.
+
+    \b
+    Example:
+      batchgen export runs/autumn -o autumn.csv
+    """
+    from batchgen.cli.readers import export_run
+
+    export_run(run, output)
+
+
+@cli.command(short_help="Cancel what still queues at the server.")
+@click.argument("run", type=MANIFEST)
+@options.as_json
+def cancel(run: Path, **given: Any) -> int:
+    """Cancel the requests of RUN that the server has not begun, and say what could not be cancelled.
+
+    \b
+    Example:
+      batchgen cancel runs/autumn
+    """
+    from batchgen.cli.cancel import cancel_run
+
+    return cancel_run(run, given)
+
+
 @cli.command(short_help="Tie a request found at the server to an unknown submission.")
 @click.argument("run", type=MANIFEST)
 @click.argument("job")

@@ -86,7 +86,7 @@ class _Run:
             client,
             stream.namer(manifest.output.name, self.state),
             self.manner,
-            Opening("run", manifest.name, manifest.digest, dict(found.counts), found.unlisted),
+            Opening("run", manifest.name, manifest.digest, dict(found.counts), self.command, found.unlisted),
             commands(self.command, str(self.loaded.place.path)),
             self.trouble,
         )

@@ -94,6 +94,11 @@ def namer(template: str, state: RunState) -> Namer:
     return reserve
 
 
+def no_names(job: Job, attempt: int) -> str:
+    """Name nothing: for what never POSTs."""
+    raise AssertionError(f"job {job.id} was to be sent by a command that never sends")
+
+
 def fields(job: Job) -> dict[str, object]:
     """Return what a name template may use of a job. What the job itself says goes before its tags and settings."""
     today = datetime.datetime.now().astimezone().date().isoformat()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -98,7 +99,7 @@ class Engine:
         orphaned = await self._shelter.drained(self.stop.hurry, HURRY_S)
         self._explain([*orphaned, *_errors_of(body)])
         if self.stop.cancel_queued and not self.stop.hurry.is_set():
-            await self._cancel_queued()
+            await self.cancel_queued()
         return tuple(self.stop.causes)
 
     async def _see_through(self, source: Iterator[Work | None]) -> None:
@@ -134,15 +135,20 @@ class Engine:
         while (finished := await self._finished.get()) is not None:
             await self._collector.collect(*finished)
 
-    async def _cancel_queued(self) -> None:
+    async def cancel_queued(self) -> Counter[str]:
+        """Cancel what still queues at the server; return how many were `cancelled` and how many stay `in_flight`.
+
+        A refused token or a failing disk becomes a cause of the run's end.
+        """
         in_flight = [pair for pair in self._state.attempts() if pair[1].fact is Fact.SUBMITTED]
         try:
             outcomes = await self._canceller.cancel(in_flight)
         except errors.RunError as error:
             self._explain([error])
-        else:
-            text = f"{outcomes['cancelled']} cancelled, {outcomes['in_flight']} could not be and go on at the server"
-            self._recorder.tell("cancel", text)
+            outcomes = Counter(in_flight=len(in_flight))
+        text = f"{outcomes['cancelled']} cancelled, {outcomes['in_flight']} could not be and go on at the server"
+        self._recorder.tell("cancel", text)
+        return outcomes
 
     def _explain(self, failures: Sequence[BaseException]) -> None:
         """Turn what ended the run into causes; raise what is none."""

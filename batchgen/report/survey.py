@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from batchgen import events
-from batchgen.errors import Stage
+from batchgen.errors import ErrorInfo, Stage
 from batchgen.state import STATE_OF, ZERO, Attempt, Fact, JobState, RunState, State
 
 COUNTS = (
@@ -31,18 +31,21 @@ RETENTION_WARNING_S = 24 * 3600
 
 @dataclass(slots=True)
 class Cause:
-    """Failed jobs that failed in the same way, and one of them as an example.
+    """Jobs that ended badly in the same way, and one of them as an example.
 
-    `collectable` counts those the server had succeeded with: trying again costs nothing.
+    `collectable` counts those the server had succeeded with: trying again costs nothing. `spent_usd` is what their last
+    attempts have cost, or may have.
     """
 
     kind: str
     stage: Stage
+    job: str
     name: str
     prompt: str
     message: str
     jobs: int = 0
     collectable: int = 0
+    spent_usd: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class Doubt:
 class Survey:
     """What a look over the ledger finds.
 
-    `files` counts outputs of done jobs; `causes` come with the most frequent first; `in_flight_since` is the Unix time
+    `files` counts outputs of done jobs; `causes` are those of failed jobs and `ended_badly` also those of lost and
+    cancelled ones, the most frequent first; `in_flight_since` is the Unix time
     of the oldest request still at the server; `estimated_usd` is the part of the committed cost the API has not
     confirmed, and `unpriced` counts requests of unknown cost.
     """
@@ -69,6 +73,7 @@ class Survey:
     files: int = 0
     failed: int = 0
     causes: list[Cause] = field(default_factory=list)
+    ended_badly: list[Cause] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     in_flight_since: float | None = None
     estimated_usd: Decimal = ZERO
@@ -83,12 +88,14 @@ def counts_of(state: RunState) -> dict[str, int]:
 def survey(state: RunState) -> Survey:
     """Return what one pass over all jobs of the ledger finds."""
     found = Survey()
-    causes: dict[tuple[str, Stage], Cause] = {}
+    causes: dict[tuple[State, str, Stage], Cause] = {}
     for job, known in state.jobs.items():
         _add_cost(found, known.attempts)
         if known.attempts:
             _add_job(found, causes, job, known)
-    found.causes = sorted(causes.values(), key=lambda cause: -cause.jobs)
+    found.ended_badly = sorted(causes.values(), key=lambda cause: -cause.jobs)
+    failed = {id(cause) for (state_word, _, _), cause in causes.items() if state_word is State.FAILED}
+    found.causes = [cause for cause in found.ended_badly if id(cause) in failed]
     return found
 
 
@@ -104,14 +111,16 @@ def _add_cost(found: Survey, attempts: Iterable[Attempt]) -> None:
             found.unpriced += 1
 
 
-def _add_job(found: Survey, causes: dict[tuple[str, Stage], Cause], job: str, known: JobState) -> None:
+def _add_job(found: Survey, causes: dict[tuple[State, str, Stage], Cause], job: str, known: JobState) -> None:
     best = known.best
     match STATE_OF[best.fact]:
         case State.DONE:
             found.files += len(best.files)
         case State.FAILED:
             found.failed += 1
-            _add_cause(causes, best)
+            _add_cause(causes, State.FAILED, job, best)
+        case State.LOST | State.CANCELLED as ended:
+            _add_cause(causes, ended, job, best)
         case State.UNKNOWN:
             unknown = (one for one in known.attempts if STATE_OF[one.fact] is State.UNKNOWN)
             found.doubts.extend(_doubt(job, attempt) for attempt in unknown)
@@ -121,14 +130,21 @@ def _add_job(found: Survey, causes: dict[tuple[str, Stage], Cause], job: str, kn
                 found.in_flight_since = since if found.in_flight_since is None else min(since, found.in_flight_since)
 
 
-def _add_cause(causes: dict[tuple[str, Stage], Cause], attempt: Attempt) -> None:
-    if (error := attempt.error) is None:
-        return
-    key = (error.kind, error.stage)
-    if key not in causes:
-        causes[key] = Cause(error.kind, error.stage, attempt.name, _prompt(attempt), error.message)
-    causes[key].jobs += 1
-    causes[key].collectable += attempt.collectable
+_WITHOUT_ERROR: Mapping[State, str] = {
+    State.LOST: "the server no longer knows the request",
+    State.CANCELLED: "the server cancelled the request",
+}
+
+
+def _add_cause(causes: dict[tuple[State, str, Stage], Cause], ended: State, job: str, attempt: Attempt) -> None:
+    error = attempt.error or ErrorInfo(ended.value, Stage.RUN, _WITHOUT_ERROR.get(ended, "no reason is known"))
+    cause = causes.get((ended, error.kind, error.stage))
+    if cause is None:
+        cause = Cause(error.kind, error.stage, job, attempt.name, _prompt(attempt), error.message)
+        causes[ended, error.kind, error.stage] = cause
+    cause.jobs += 1
+    cause.collectable += attempt.collectable
+    cause.spent_usd += attempt.committed_usd()
 
 
 def _doubt(job: str, attempt: Attempt) -> Doubt:

@@ -11,7 +11,16 @@ from batchgen import errors
 
 
 class Disk(Protocol):
-    """What the writer does to the file system besides writing bytes. All may raise OSError."""
+    """Everything the writer does to the file system. All may raise OSError."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file, close-on-exec and never through a symbolic link at its end."""
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write some of `data` and return how many bytes."""
+
+    def close(self, descriptor: int) -> None:
+        """Close the descriptor."""
 
     def fsync(self, descriptor: int) -> None:
         """Return when the file's bytes are durable."""

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ IMAGES = "images"
 """The folder of a run directory that holds outputs and parts."""
 
 _SUFFIX = ".part"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 
 def part_name(job: str, attempt: int, number: int) -> str:
@@ -47,7 +48,7 @@ class Part(io.BufferedIOBase):
         fd = self.fileno()
         rest = memoryview(piece)
         while rest:
-            rest = rest[os.write(fd, rest) :]
+            rest = rest[self._disk.write(fd, rest) :]
         self._digest.update(piece)
         self.head += piece[: HEAD_BYTES - len(self.head)]
         self.size += len(piece)
@@ -58,10 +59,10 @@ class Part(io.BufferedIOBase):
         if self._fd is None:
             self._make_folder()
             try:
-                self._fd = os.open(self.path, _FLAGS, 0o666)
+                self._fd = self._disk.open(self.path, _FLAGS)
             except FileExistsError:
                 self._disk.unlink(self.path)
-                self._fd = os.open(self.path, _FLAGS, 0o666)
+                self._fd = self._disk.open(self.path, _FLAGS)
         return self._fd
 
     @property
@@ -83,11 +84,11 @@ class Part(io.BufferedIOBase):
     def close(self) -> None:
         """Close the descriptor; the file stays."""
         if not self.closed and self._fd is not None:
-            os.close(self._fd)
+            self._disk.close(self._fd)
         super().close()
 
 
-def clean_parts(run_dir: Path) -> int:
+def clean_parts(run_dir: Path, disk: Disk) -> int:
     """Remove the parts that a dead run left, and return how many. Only for the holder of the run directory's lock.
 
     Only regular files go, and no link to a folder is followed. Raises OSError.
@@ -97,7 +98,8 @@ def clean_parts(run_dir: Path) -> int:
         return 0
     leftovers = list(_leftovers(images))
     for path in leftovers:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            disk.unlink(path)
     return len(leftovers)
 
 

@@ -418,17 +418,17 @@ def test_leftover_parts_are_swept_and_nothing_else(tmp_path: Path) -> None:
         path.write_bytes(b"x")
     (images / "linked").symlink_to(outside, target_is_directory=True)
     (images / ".link.part").symlink_to(outside / ".x-1-1.part")
-    assert clean_parts(tmp_path) == 2
+    assert clean_parts(tmp_path, REAL_DISK) == 2
     assert [path for path in keep if not path.exists()] == []
     assert [path for path in gone if path.exists()] == []
     assert (images / ".link.part").is_symlink()
 
 
 def test_sweeping_an_absent_or_linked_folder_does_nothing(tmp_path: Path) -> None:
-    assert clean_parts(tmp_path) == 0
+    assert clean_parts(tmp_path, REAL_DISK) == 0
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / ".x.part").write_bytes(b"x")
     (tmp_path / "images").symlink_to(outside, target_is_directory=True)
-    assert clean_parts(tmp_path) == 0
+    assert clean_parts(tmp_path, REAL_DISK) == 0
     assert (outside / ".x.part").exists()

@@ -62,8 +62,8 @@ class RunStarted(Event):
     """A process took the run directory.
 
     `manifest` is the hash over the manifest and every list it names; `api` the origin, or `sandbox`; `counts` the
-    plan's counts at this moment; `command_line` what was typed. `unlisted` names ledger jobs outside the counts whose state this run may still change,
-    so that a reader can carry the counts on by the events that follow.
+    plan's counts at this moment; `command_line` what was typed. `unlisted` names ledger jobs outside the counts whose
+    state this run may still change, so that a reader can carry the counts on by the events that follow.
     """
 
     word: ClassVar[str] = "run_started"

@@ -26,7 +26,6 @@ PRICE = 0.06
 """US dollars of one picture at 0.5K, the sandbox's default price and the manifest's here."""
 
 PATIENCE_S = 45.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Line = dict[str, Any]
 
 
@@ -117,40 +116,33 @@ class Workplace:
         home = folder / "home"
         home.mkdir(parents=True)
         api = {"RUNCOMFY_MODEL_API_BASE": origin, "RUNCOMFY_TOKEN": TOKEN} if origin else {}
-        fixed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
-        return cls(folder, {**fixed, **api, **more})
+        folders = {"HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+        # Nothing here speaks TLS, and reading the system's certificates is a fifth of a command's start.
+        fixed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SSL_CERT_FILE": os.devnull}
+        return cls(folder, {**fixed, **folders, **api, **more})
 
-    def run(self, *arguments: str, wrap: Sequence[str] = (), **environment: str) -> Ended:
+    def use(self, origin: str) -> None:
+        """Let the environment name another API."""
+        self.environment["RUNCOMFY_MODEL_API_BASE"] = origin
+
+    def run(self, *arguments: str, wrap: Sequence[str] = ()) -> Ended:
         """Run a command to its end; `wrap` is a command line that it is handed to."""
-        process = self.start(*arguments, wrap=wrap, **environment)
-        return self.end_of(process)
+        return self.end_of(self.start(*arguments, wrap=wrap))
 
-    def start(
-        self,
-        *arguments: str,
-        wrap: Sequence[str] = (),
-        ignore: Sequence[int] = (),
-        stderr: int = subprocess.PIPE,
-        **environment: str,
-    ) -> subprocess.Popen[str]:
-        """Start a command. Signals are as in a terminal, however these tests were started, except those to `ignore`.
+    def run_all(self, *commands: Sequence[str]) -> list[Ended]:
+        """Run commands that do not get into each other's way, all at once."""
+        return [self.end_of(process) for process in [self.start(*command) for command in commands]]
 
-        `stderr` is the descriptor of its standard error, by default a pipe.
-        """
-
-        def settle_signals() -> None:
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
-
+    def start(self, *arguments: str, wrap: Sequence[str] = (), stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start a command; `stderr` is the descriptor of its standard error, by default a pipe."""
         process = subprocess.Popen(
             [*wrap, sys.executable, "-m", "batchgen", *arguments],
             cwd=self.folder,
-            env={**self.environment, **environment},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             encoding="utf-8",
-            preexec_fn=settle_signals,
         )
         self.running.append(process)
         return process

@@ -12,11 +12,22 @@ from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
+_BURIAL_ROUNDS = 100
+
+
+class Died(BaseException):
+    """The process of this loop is dead: nothing of it runs any more."""
+
 
 class _Jumping(selectors.SelectSelector):
     now = 0.0
+    left: int | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.left is not None:
+            if self.left <= 0:
+                raise Died
+            self.left -= 1
         ready = super().select(0)
         if not ready:
             if timeout is None:
@@ -26,15 +37,30 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop on virtual seconds, beginning at 1000."""
+    """A loop on virtual seconds, beginning at 1000. After `rounds` of its work it raises Died."""
 
-    def __init__(self) -> None:
+    def __init__(self, rounds: int | None = None) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
+        self._jumping.left = rounds
 
     def time(self) -> float:
         """Return virtual seconds."""
         return 1000.0 + self._jumping.now
+
+    def bury(self) -> None:
+        """Cancel all that a loop which died has left; the world must take nothing from it any more."""
+        self._jumping.left = None
+        for _ in range(_BURIAL_ROUNDS):
+            if not (tasks := asyncio.all_tasks(self)):
+                return
+            for task in tasks:
+                task.cancel()
+            self.run_until_complete(asyncio.wait(tasks, timeout=0.001))
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.exception()
+        raise RuntimeError("something goes on after death")
 
 
 def run(main: Coroutine[Any, Any, Value]) -> Value:

@@ -221,9 +221,16 @@ class Book:
         """Return the SHA-256 of every file that the ledger's `done` lines name, by path."""
         return {file["path"]: file["sha256"] for line in self.lines("done") for file in line["files"]}
 
-    def wait_for(self, word: str, count: int = 1) -> None:
-        """Wait until the ledger has `count` lines of this word."""
-        wait_until(lambda: self.count(word) >= count, f"{count} x {word}")
+    def wait_for(self, process: subprocess.Popen[str], word: str, count: int = 1) -> None:
+        """Wait until the running command has made `count` lines of this word."""
+
+        def holds() -> bool:
+            ended = process.poll() is not None
+            enough = self.count(word) >= count
+            assert enough or not ended, f"ended without {count} x {word}: {process.communicate()[1]}"
+            return enough
+
+        wait_until(holds, f"{count} x {word}")
 
 
 def digest(path: Path) -> str:

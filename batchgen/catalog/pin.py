@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, ModelSpec]:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         return {model_id: _spec(model_id, entry) for model_id, entry in _models(content).items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise errors.LedgerError(f"{path}: cannot be read: {error.strerror}") from error

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from batchgen import errors
-from batchgen.cli.batch import Manner
 from batchgen.cli.choice import Choice
+from batchgen.cli.manner import Manner
 from batchgen.engine.scheduler import Limits
 from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.sections import Limits as ManifestLimits
@@ -34,6 +34,8 @@ def choice(manifest: Path, given: Mapping[str, Any]) -> Choice:
             max_cost_usd=given["max_cost"],
             max_jobs=given["max_jobs"],
             max_time=given["max_time"],
+            allow_unknown=given["allow_unknown"],
+            validate=not given["no_validate"],
         ),
         policy=Policy(
             retry_failed=given["retry_failed"], retry=retried, resubmit_unknown=given["on_unknown"] == "resubmit"
@@ -43,6 +45,7 @@ def choice(manifest: Path, given: Mapping[str, Any]) -> Choice:
         allow_hosts=tuple(given.get("allow_host", ())),
         where=given["where"],
         limit=given["limit"],
+        refresh_schema=given["refresh_schema"],
     )
 
 

@@ -11,15 +11,15 @@ import sys
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import batchgen
 from batchgen import errors, events
 from batchgen.cli import console
-from batchgen.cli.exit_codes import ExitCode, Verdict, verdict
+from batchgen.cli.exit_codes import Verdict, verdict
+from batchgen.cli.manner import Manner
 from batchgen.cli.signals import Interrupts
 from batchgen.engine.ports import Namer, Work
-from batchgen.engine.scheduler import Engine, Limits
+from batchgen.engine.scheduler import Engine
 from batchgen.engine.stop import Cause, Why
 from batchgen.ledger import lock
 from batchgen.ledger.files import REAL_DISK, replace_durably, trouble
@@ -33,21 +33,6 @@ from batchgen.store import clean_parts
 from batchgen.store.writer import Store
 
 TICK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How the person wants it: limits, interruption, and what is shown where."""
-
-    limits: Limits
-    max_time: float | None = None
-    grace: float = 30.0
-    on_interrupt: str = "drain"
-    progress: str = "auto"
-    quiet: bool = False
-    verbose: bool = False
-    as_json: bool = False
-    log_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +128,7 @@ class Batch:
         except OSError as error:
             raise trouble("write the log file", manner.log_file, error) from error
         with stream:
-            yield [first, progress.Lines(state, stream, verbose=manner.verbose)]
+            yield [first, progress.Lines(state, stream, verbose=manner.verbose, stamp=_time_of_day)]
 
     def _run_started(self) -> events.RunStarted:
         opening = self.opening
@@ -202,7 +187,7 @@ class Batch:
         manner = self.manner
         if manner.as_json:
             console.show_json(self._summary(ended, started))
-        if (manner.quiet and ended.code == ExitCode.OK) or manner.progress == "json":
+        if manner.progress == "json" or (manner.quiet and ended.is_expected):
             return
         console.say(
             *summary.closing(
@@ -215,6 +200,10 @@ class Batch:
                 commands=self.commands,
             )
         )
+
+
+def _time_of_day() -> str:
+    return f"{events.stamp(time.time())} "
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from batchgen import errors
 from batchgen.cli import console, loop, place, planning, stream
 from batchgen.cli.batch import DiskTrouble
+from batchgen.cli.command_line import program
 from batchgen.cli.connect import SANDBOX, account, connected
 from batchgen.cli.exit_codes import ExitCode, verdict
 from batchgen.engine.scheduler import Engine, Limits
@@ -56,6 +58,6 @@ def _lines(cancelled: int, in_flight: int, folder: RunDirectory) -> list[str]:
     if in_flight:
         lines.append(
             f"{counted(in_flight, 'request')} could not be cancelled: begun or over, and paid for; "
-            f"batchgen fetch {folder.path} collects them"
+            f"{program()} fetch {shlex.quote(str(folder.path))} collects them"
         )
     return lines

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from typing import TextIO
 
 from batchgen import errors
 
@@ -40,9 +41,27 @@ def show_json(content: Mapping[str, object]) -> None:
 
 
 def _write(text: str) -> None:
+    if sys.stdout is None:  # Closed at start.
+        return
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has gone; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon(sys.stdout)
+
+
+def flushed(code: int) -> int:
+    """Empty both standard streams and return the exit code: what can no longer be said must not change it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            _abandon(stream)
+    return code
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a stream that nobody reads at nothing, lest the interpreter complain about it at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

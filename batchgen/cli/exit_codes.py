@@ -42,7 +42,7 @@ MEANING: Mapping[ExitCode, str] = {
     ExitCode.CANNOT_WRITE: "something cannot be written; mend it, then the same command goes on",
     ExitCode.LOCKED: "another run holds the directory (with `--if-running skip`: 0)",
     ExitCode.TOKEN: "no token, or the API refuses it",
-    ExitCode.HANGUP: "ended by SIGHUP",
+    ExitCode.HANGUP: "ended by SIGHUP; the same command goes on",
     ExitCode.INTERRUPT: "ended by SIGINT (Ctrl-C); the same command goes on",
     ExitCode.TERMINATED: "ended by SIGTERM; the same command goes on",
 }
@@ -60,6 +60,8 @@ _OF_CAUSE: tuple[tuple[Why, ExitCode], ...] = (
     (Why.WAIT, ExitCode.LIMIT),
 )
 """Why a run stopped, the gravest first."""
+
+_GOES_ON = frozenset({Why.MAX_TIME.value, Why.MAX_JOBS.value, Why.WAIT.value})
 
 _OF_ERROR: Mapping[type[errors.RunError], ExitCode] = {
     errors.UsageError: ExitCode.USAGE,
@@ -90,6 +92,11 @@ class Verdict:
     code: int
     reason: str
     sentence: str
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether no person is needed: all done, or stopped at a limit that the next run simply goes on from."""
+        return self.code == ExitCode.OK or self.reason in _GOES_ON
 
 
 def verdict(causes: Iterable[Cause], counts: Mapping[str, int]) -> Verdict:

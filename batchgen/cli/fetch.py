@@ -9,8 +9,8 @@ from typing import Any
 
 from batchgen.cli import assemble, console, loop, place, planning, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
+from batchgen.cli.command_line import offers, program
 from batchgen.cli.connect import SANDBOX, account, connected
-from batchgen.cli.run import commands
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.plan import Policy
@@ -35,7 +35,7 @@ async def _fetch(
     rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
     collecting = stream.collection(folder.log, state, rules)
     counts = {**state.counts, "missing": sum(work.again for work in collecting)}
-    resume = f"batchgen fetch {shlex.quote(str(folder.path))}"
+    resume = f"{program()} fetch {shlex.quote(str(folder.path))}"
     async with connected(to, folder.sandbox, given["allow_host"]) as client:
         batch = Batch(
             folder,
@@ -45,10 +45,10 @@ async def _fetch(
             stream.no_names,
             assemble.manner(given, None),
             Opening("fetch", last.name if last else "", last.manifest if last else "", counts, resume, state.unlisted),
-            commands(resume, str(folder.path)),
+            offers(resume, state.run_command_line, str(folder.path)),
             trouble,
         )
-        if not given["quiet"]:
+        if not batch.manner.is_silent:
             console.say(f"to collect: {counted(len(collecting), 'request')}", f"folder: {folder.path}")
         code = await batch.carry_out(stream.work(collecting, (), state, rules), len(collecting))
         await journal.close()

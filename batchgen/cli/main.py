@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ import click
 import batchgen
 from batchgen import errors
 from batchgen.cli import console, options
+from batchgen.cli.command_line import typed
 from batchgen.cli.exit_codes import ExitCode, code_of_error
 
 MANIFEST = click.Path(path_type=Path)
@@ -54,17 +55,10 @@ def run(manifest: Path, **given: Any) -> int:
 
     choice = assemble.choice(manifest, given)
     if given["dry_run"]:
-        return planning.show_plan(choice, as_json=given["as_json"], command=_this_command())
+        return planning.show_plan(choice, as_json=given["as_json"], command=typed())
     from batchgen.cli.run import run_manifest
 
-    try:
-        return run_manifest(choice, given, _this_command())
-    except errors.LockedError as error:
-        if given["if_running"] == "fail":
-            raise
-        if not given["quiet"]:
-            console.complain(error)
-        return ExitCode.OK
+    return _unless_running(given, lambda: run_manifest(choice, given, typed()))
 
 
 @cli.command(short_help="What run would do: counts, cost, the first jobs.")
@@ -83,7 +77,7 @@ def plan(manifest: Path, **given: Any) -> int:
     """
     from batchgen.cli import assemble, planning
 
-    command = _this_command().replace(" plan ", " run ", 1)
+    command = typed().replace(" plan ", " run ", 1)
     return planning.show_plan(assemble.choice(manifest, given), as_json=given["as_json"], command=command)
 
 
@@ -116,7 +110,7 @@ def fetch(run: Path, **given: Any) -> int:
     """
     from batchgen.cli.fetch import fetch_run
 
-    return fetch_run(run, given)
+    return _unless_running(given, lambda: fetch_run(run, given))
 
 
 @cli.command(short_help="What ended badly, by cause.")
@@ -233,9 +227,16 @@ def sandbox(**given: Any) -> int:
     return serve_sandbox(given)
 
 
-def _this_command() -> str:
-    """Return the command line as it was typed, ready to be typed again."""
-    return shlex.join(["batchgen", *sys.argv[1:]])
+def _unless_running(given: Mapping[str, Any], work: Callable[[], int]) -> int:
+    """Return the code of `work`; with `--if-running skip`, 0 where another run holds the directory."""
+    try:
+        return work()
+    except errors.LockedError as error:
+        if given["if_running"] == "fail":
+            raise
+        if not given["quiet"]:
+            console.complain(error)
+        return ExitCode.OK
 
 
 def _fill_standard_streams() -> None:
@@ -263,4 +264,4 @@ def main() -> NoReturn:
     except OSError as error:
         console.say(f"batchgen: {error.filename or 'disk'}: {error.strerror or error}")
         code = ExitCode.CANNOT_WRITE
-    sys.exit(code)
+    sys.exit(console.flushed(code))

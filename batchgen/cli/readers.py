@@ -10,6 +10,7 @@ from typing import TextIO
 
 from batchgen import errors, events
 from batchgen.cli import console, place
+from batchgen.cli.command_line import lasting
 from batchgen.cli.exit_codes import ExitCode
 from batchgen.job import File
 from batchgen.ledger import replay
@@ -25,7 +26,7 @@ def show_failures(run: Path, *, as_json: bool) -> None:
     """Print what ended badly, by cause."""
     folder = place.find_run(run)
     state = read_state(folder)
-    shown = failures(state, folder, state.run_command_line)
+    shown = failures(state, folder, lasting(state.run_command_line))
     if as_json:
         console.show_json(shown)
     else:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from batchgen import errors
 from batchgen.catalog import pin
 from batchgen.cli import assemble, console, loop, planning, stream
-from batchgen.cli.batch import Batch, DiskTrouble, Manner, Opening
+from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
+from batchgen.cli.command_line import lasting, offers
 from batchgen.cli.connect import Account, account, base_prices, connected
+from batchgen.cli.manner import Manner
 from batchgen.cli.snapshot import snapshot
 from batchgen.ledger.files import REAL_DISK, replace_durably
 from batchgen.ledger.journal import Journal
 from batchgen.plan import Survey
-from batchgen.report import plan_text, summary
+from batchgen.report import plan_text
 from batchgen.runcomfy.client import Client
 from batchgen.state import RunState
 
@@ -54,7 +56,7 @@ class _Run:
             found = planning.survey(self.choice, self.loaded, self.state, rules)
             planning.check_budget(self.loaded, found, self.manner.limits.max_cost_usd)
             self._say_what_will_happen(found)
-            if found.posts:
+            if found.posts or self.choice.refresh_schema:
                 self._pin_schemas()
             collecting = stream.collection(place.log, self.state, rules)
             jobs = filter(self.choice.selection(), self.loaded.manifest.jobs())
@@ -64,46 +66,29 @@ class _Run:
             return code
 
     def _say_what_will_happen(self, found: Survey) -> None:
-        if not self.manner.quiet:
+        if not self.manner.is_silent:
             shown = planning.as_object(self.loaded, found)
-            warnings = (f"warning: {warning}" for warning in self.loaded.manifest.warnings)
+            notes = planning.of_refresh(self.choice, self.loaded, self.state)
+            warnings = (f"warning: {errors.printable(str(one))}" for one in (*self.loaded.manifest.warnings, *notes))
             console.say(*warnings, *plan_text.header_lines(shown))
 
     def _pin_schemas(self) -> None:
         """Keep the schemas that the first jobs were checked against: later runs use them, whatever ships with us."""
-        catalog = self.loaded.place.catalog
-        pinned = pin.read(catalog)
-        content = pin.document({**self.loaded.specs, **pinned}.values())
-        if self.loaded.specs.keys() - pinned.keys():
-            replace_durably(REAL_DISK, catalog, content)
+        pinned, specs = self.loaded.pinned, self.loaded.specs
+        if self.loaded.replaced or specs.keys() - pinned.keys():
+            content = pin.document({**pinned, **specs}.values())
+            replace_durably(REAL_DISK, self.loaded.place.catalog, content)
 
     def _batch(self, client: Client, found: Survey) -> Batch:
-        manifest = self.loaded.manifest
+        manifest, place = self.loaded.manifest, self.loaded.place
         return Batch(
-            self.loaded.place,
+            place,
             self.journal,
             self.state,
             client,
             stream.namer(manifest.output.name, self.state),
             self.manner,
             Opening("run", manifest.name, manifest.digest, dict(found.counts), self.command, found.unlisted),
-            commands(self.command, str(self.loaded.place.path)),
+            offers(lasting(self.command), self.command, str(place.path)),
             self.trouble,
         )
-
-
-def commands(resume: str, run_dir: str) -> summary.Commands:
-    """Return the command lines that act on what a run leaves behind."""
-    folder = shlex.quote(run_dir)
-    return summary.Commands(
-        resume=resume,
-        fetch=f"batchgen fetch {folder}",
-        retry=_with(resume, "--retry-failed"),
-        resubmit=_with(resume, "--on-unknown resubmit"),
-        attach=f"batchgen attach {folder} JOB REQUEST_ID",
-        settle=f"batchgen settle {folder} JOB... --not-sent",
-    )
-
-
-def _with(command: str, option: str) -> str:
-    return command if option in command else f"{command} {option}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TextIO
 
 PLAIN_COLUMNS = 80
@@ -12,11 +13,13 @@ class Outlet:
     """Wraps the stream progress is written to.
 
     A broken pipe, a closed file or a full disk switches it off for good; a character that the stream's encoding lacks
-    is written as its escape. `stream` may be None, which is what Python makes of a standard error closed at start.
+    is written as its escape. `stamp` makes what each line begins with; `stream` may be None, which is what Python makes
+    of a standard error closed at start.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, stamp: Callable[[], str] = str) -> None:
         self._stream = stream
+        self._stamp = stamp
 
     @property
     def is_open(self) -> bool:
@@ -55,7 +58,7 @@ class Outlet:
 
     def line(self, text: str) -> None:
         """Write one line and flush it."""
-        self.write(text + "\n")
+        self.write(f"{self._stamp()}{text}\n")
         self.flush()
 
     def isatty(self) -> bool:

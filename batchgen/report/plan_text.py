@@ -15,7 +15,7 @@ _PROMPT_WIDTH = 500
 _MODELS_SHOWN = 2
 _MEANINGS = {
     "new": "to be sent",
-    "in_flight": "at the server, already paid for",
+    "in_flight": "at the server; collected, not sent again",
     "done": "nothing to do",
     "failed": "held; --retry-failed tries them again",
     "unknown": "may have been accepted and paid for; held until decided",

@@ -91,7 +91,8 @@ def _news_record(news: News) -> dict[str, object]:
 class Lines:
     """Plain lines for a log or cron: one at the start, one at the end, trouble as it comes.
 
-    In between at most one progress line in `interval` seconds, or for each tenth of the jobs.
+    In between at most one progress line in `interval` seconds, or for each tenth of the jobs. `stamp` makes what each
+    line begins with.
     """
 
     def __init__(
@@ -102,8 +103,9 @@ class Lines:
         *,
         verbose: bool = False,
         interval: float = INTERVAL,
+        stamp: Callable[[], str] = str,
     ) -> None:
-        self._outlet = Outlet(stream)
+        self._outlet = Outlet(stream, stamp)
         self._clock = clock
         self._interval = interval
         self._tally = Tally(state, clock)
@@ -158,7 +160,7 @@ def progress_line(tally: Tally) -> str:
     if (left := tally.seconds_left) is not None:
         parts.append(f"about {rough_duration(left)} left")
     if (cost := tally.cost_usd) is not None:
-        parts.append(f"cost so far {dollars(cost)}")
+        parts.append(f"committed {dollars(cost)}")
     return "; ".join(parts)
 
 

@@ -159,7 +159,7 @@ def _rest(state: RunState, commands: Commands) -> list[str]:
     lines = []
     if counts["in_flight"]:
         fetch = f"; to collect them: {printable(commands.fetch)}" if commands.fetch else ""
-        lines.append(f"in flight: {counted(counts['in_flight'], 'job')}, already paid for, kept about 7 days{fetch}")
+        lines.append(f"in flight: {counted(counts['in_flight'], 'job')} at the server, kept about 7 days{fetch}")
     if counts["missing"]:
         lines.append(f"missing: files of {counted(counts['missing'], 'done job')}, here and at the server")
     return lines

@@ -49,7 +49,7 @@ def test_a_plan_tells_counts_cost_first_jobs_folder_and_command() -> None:
     assert plan_lines(plan(), command="batchgen run autumn.yaml") == [
         "autumn: 120 jobs",
         "  100 new         to be sent",
-        "    8 in flight   at the server, already paid for",
+        "    8 in flight   at the server; collected, not sent again",
         "    9 done        nothing to do",
         "    3 unknown     may have been accepted and paid for; held until decided",
         "    2 duplicates  the same job twice in the manifest; run once",

@@ -71,11 +71,11 @@ def test_lines_tell_a_small_run_from_start_to_end() -> None:
     listener.close()
     assert stream.getvalue().splitlines() == [
         "started: 4 jobs to do; 6 done before",
-        "1 of 4: 1 done, 3 queued; 6.0/min; about 30 s left; cost so far $0.08",
+        "1 of 4: 1 done, 3 queued; 6.0/min; about 30 s left; committed $0.08",
         "failed: 00002_fox: content_policy (run): refused by moderation",
-        "2 of 4: 1 done, 1 failed, 2 queued; 6.0/min; about 20 s left; cost so far $0.16",
+        "2 of 4: 1 done, 1 failed, 2 queued; 6.0/min; about 20 s left; committed $0.16",
         "unknown: 00003_fox: may be accepted and paid for; timeout (submit): no answer",
-        "3 of 4: 1 done, 1 failed, 1 unknown, 1 queued; 9.0/min; about 7 s left; cost so far $0.24",
+        "3 of 4: 1 done, 1 failed, 1 unknown, 1 queued; 9.0/min; about 7 s left; committed $0.24",
         "ended after 30 s: 1 done, 1 failed, 1 unknown, 1 in flight",
     ]
 
@@ -110,7 +110,7 @@ def test_lines_come_every_interval_while_nothing_ends() -> None:
     for _ in range(120):
         clock.now += 1
         listener.tick()
-    assert stream.getvalue().splitlines()[1:] == ["0 of 8: 0 done, 1 in flight, 7 queued; cost so far $0.08"] * 4
+    assert stream.getvalue().splitlines()[1:] == ["0 of 8: 0 done, 1 in flight, 7 queued; committed $0.08"] * 4
 
 
 def test_trouble_of_one_kind_is_listed_twenty_times_then_counted() -> None:

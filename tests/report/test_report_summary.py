@@ -165,7 +165,7 @@ def test_closing_an_interrupted_run_says_what_is_left_and_how_to_go_on() -> None
         "exit code 130: interrupted by Ctrl-C",
         "made: nothing yet",
         "cost: $0.16 (estimated)",
-        "in flight: 2 jobs, already paid for, kept about 7 days; to collect them: batchgen fetch runs/autumn",
+        "in flight: 2 jobs at the server, kept about 7 days; to collect them: batchgen fetch runs/autumn",
         "missing: files of 1 done job, here and at the server",
         "to go on: batchgen run autumn.yaml",
     ]

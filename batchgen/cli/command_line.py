@@ -1,0 +1,64 @@
+"""Command lines as text: what was typed, and what may be typed next."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchgen.report.summary import Commands
+
+_ONCE = {"--retry-failed": 0, "--retry": 1, "--on-unknown": 1, "--dry-run": 0}
+"""Options that decide about one run, with how many words follow them: not offered again by themselves."""
+
+
+def typed(argv: Sequence[str] | None = None) -> str:
+    """Return the command line as it was typed, ready to be typed again."""
+    return shlex.join([program(), *(sys.argv if argv is None else argv)[1:]])
+
+
+def program() -> str:
+    """Return what to type for batchgen itself: its name where the shell finds it by that, else where it is."""
+    here = Path(sys.argv[0])
+    if here.name == "__main__.py":
+        return "batchgen"
+    found = shutil.which(here.name)
+    return here.name if found and Path(found).resolve() == here.resolve() else str(here)
+
+
+def lasting(command: str) -> str:
+    """Return a command line without the options that decide about one run alone."""
+    kept: list[str] = []
+    skip = 0
+    for word in shlex.split(command):
+        option, equals, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif option in _ONCE:
+            skip = 0 if equals else _ONCE[option]
+        else:
+            kept.append(word)
+    return shlex.join(kept)
+
+
+def with_words(command: str, *words: str) -> str:
+    """Return a command line that has no say yet about retrying, with `words` after it; empty for none."""
+    return f"{lasting(command)} {shlex.join(words)}" if command else ""
+
+
+def offers(resume: str, run: str, run_dir: str) -> Commands:
+    """Return the command lines that act on what a run leaves behind.
+
+    `resume` goes on with what was typed; `run` is the command line of the directory's last `run`, empty if unknown.
+    """
+    folder = shlex.quote(run_dir)
+    return Commands(
+        resume=resume,
+        fetch=f"{program()} fetch {folder}",
+        retry=with_words(run, "--retry-failed"),
+        resubmit=with_words(run, "--on-unknown", "resubmit"),
+        attach=f"{program()} attach {folder} JOB REQUEST_ID",
+        settle=f"{program()} settle {folder} JOB... --not-sent",
+    )

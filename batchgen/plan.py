@@ -99,9 +99,9 @@ class Post:
 class Survey:
     """What a run would come to.
 
-    `counts` are over the selected jobs, by state, with `jobs`, `removed`, `duplicates` and `missing` beside them; `low`
-    and `high` are USD over the jobs to POST, `unpriced` the models among them without a price. `unlisted` are ledger
-    jobs outside the counts that are not done.
+    `counts` are over the selected jobs: all `jobs`, and each state; beside them `duplicates` of the manifest, `removed`
+    and `missing` of the ledger. `low` and `high` are USD over the jobs to POST, `unpriced` the models among them
+    without a price. `unlisted` are ledger jobs outside the counts that are not done.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -153,16 +153,15 @@ def survey(
         found.counts[known.state if known else State.NEW] += 1
         _survey_one(found, job, known, (price, policy, whole), show)
     found.counts["removed"] = len(state.jobs) - matched
+    # Over the whole ledger, as what is missing is fetched from there, selected or not.
+    found.counts["missing"] = sum(known.state is State.DONE and not whole(known.best) for known in state.jobs.values())
     found.unlisted = tuple(sorted(open_jobs))
     return found
 
 
 def _survey_one(found: Survey, job: Job, known: JobState | None, rules: tuple[Price, Policy, Whole], show: int) -> None:
     price, policy, whole = rules
-    action = decide(known, policy, whole)
-    if known is not None and known.state is State.DONE and action is not Action.NOTHING:
-        found.counts["missing"] += 1
-    if action is Action.POST:
+    if decide(known, policy, whole) is Action.POST:
         found.add_post(Post(job, known.next_attempt if known else 1, price(job)), show)
 
 

@@ -23,6 +23,7 @@ class Budget:
         self.limit_usd = limit_usd
         self._state = state
         self._held: dict[tuple[str, int], Decimal] = {}
+        self._awaited: set[tuple[str, int]] = set()
         self._changed = asyncio.Event()
 
     async def reserve(self, work: Work, ended: asyncio.Event) -> bool:
@@ -34,7 +35,7 @@ class Budget:
             if self._fits(work):
                 self.hold(work)
                 return True
-            if not self._held:
+            if not self._awaited:
                 return False
             await self._change(ended)
         return False
@@ -43,6 +44,12 @@ class Budget:
         """Count an open attempt at its full price."""
         if self.limit_usd is not None:
             self._held[work.key] = self._price(work)
+            self._awaited.add(work.key)
+
+    def leave(self, work: Work) -> None:
+        """Count an attempt that is left to the server as before, but wait for it no longer: it ends in another run."""
+        self._awaited.discard(work.key)
+        self._changed.set()
 
     def release(self, work: Work) -> None:
         """Let go of what was reserved for a POST that is not made."""
@@ -62,11 +69,11 @@ class Budget:
         return self._state.committed_usd + sum((self._excess(key) for key in self._held), ZERO)
 
     def _excess(self, key: tuple[str, int]) -> Decimal:
-        """What is held for an attempt over what the RunState already counts for it."""
+        """What is held for an attempt over what the RunState already counts for it, which may be the actual cost."""
         job_id, number = key
         known = self._state.jobs.get(job_id)
         counted = known.find(number) if known else None
-        return self._held[key] - (counted.committed_usd() if counted else ZERO)
+        return max(ZERO, self._held[key] - (counted.committed_usd() if counted else ZERO))
 
     def _price(self, work: Work) -> Decimal:
         dearest = self._state.dearest.get((work.job.model, work.estimate_usd), ZERO)
@@ -74,6 +81,7 @@ class Budget:
 
     def _let_go(self, key: tuple[str, int]) -> None:
         if self._held.pop(key, None) is not None:
+            self._awaited.discard(key)
             self._changed.set()
 
     async def _change(self, ended: asyncio.Event) -> None:

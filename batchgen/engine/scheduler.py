@@ -60,6 +60,7 @@ class Engine:
         limits: Limits,
         listeners: Sequence[Listener] = (),
         now: Now = time.time,
+        chance: random.Random | None = None,
     ) -> None:
         self.stop = Stop()
         self._limits = limits
@@ -68,7 +69,8 @@ class Engine:
         self._shelter = Shelter()
         self._recorder = Recorder(ledger, state, (self._budget, *listeners), self._shelter, now)
         self._state = state
-        context = Context(api, self._recorder, self.stop, self._shelter, Silence(), random.Random())  # noqa: S311
+        chance = chance or random.Random()  # noqa: S311 - it spreads waits
+        context = Context(api, self._recorder, self.stop, self._shelter, Silence(), chance)
         pace = Pace(limits.submits_per_second)
         self._submitter = Submitter(context, namer, budget=self._budget, pace=pace, max_jobs=limits.max_jobs)
         self._follower = Follower(context, wait=limits.wait)
@@ -125,10 +127,12 @@ class Engine:
                 await self._follow(taken, 0.0)
 
     async def _follow(self, work: Work, age: float) -> None:
-        if age:
+        if age and not work.again:
             self._budget.hold(work)
         reading = await self._follower.follow(work, age)
-        if reading is not None:
+        if reading is None:
+            self._budget.leave(work)
+        else:
             await self._finished.put((work, reading))
 
     async def _collect(self) -> None:

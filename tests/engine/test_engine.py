@@ -451,6 +451,14 @@ def test_the_budget_counts_the_whole_ledger() -> None:
     assert world.ledger.state().committed_usd == Decimal("0.40")
 
 
+def test_nobody_waits_for_the_money_of_a_request_that_is_left_to_the_server() -> None:
+    """It counts, and the run ends: nothing that goes on here could make room."""
+    world = World(MemoryApi(service=1e6))
+    limits = Limits(concurrency=1, submits_per_second=100.0, max_cost_usd=Decimal("0.10"), wait=60.0)
+    assert set(whys(virtual_time.run(world.run(posts(3), limits)))) == {Why.WAIT, Why.MAX_COST}
+    assert len(world.api.posted) == 1
+
+
 def test_an_expired_link_is_replaced_by_a_fresh_one_once() -> None:
     expired = errors.LinkExpired(info("link_expired", Stage.FILE, 403))
     world = World(MemoryApi(script={"file": deque([expired])}))

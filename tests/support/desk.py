@@ -1,4 +1,4 @@
-"""The client's side of a simulated life: real ledger, rules and engine, on virtual time, and a way to die at any moment.
+"""The client's side of a simulated life: real ledger, rules and engine on virtual time, and a way to die at any moment.
 
 The run directory is real; its disk forgets nothing that was committed, and of what was not, whatever the test decides
 survives a death. Pictures are in memory, with durable and merely visible names apart.
@@ -7,6 +7,7 @@ survives a death. Pictures are in memory, with durable and merely visible names 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Interrupt:
 class Death:
     """The end of the process after so many `rounds` of its loop.
 
-    `kept` is the share of what was on its way to the ledger that got there, less `cut` bytes; `nuls` NUL bytes follow it;
+    `kept` is the share of what was on its way to the ledger that got there, less `cut` bytes; `nuls` NUL bytes follow.
     `names` tells, one by one, whether names of pictures that were not yet durable survive.
     """
 
@@ -111,7 +112,7 @@ class Pictures:
     visible: dict[str, bytes] = field(default_factory=dict)
     before: dict[str, bytes | None] = field(default_factory=dict)
 
-    async def save(self, openers: Sequence[Opener], *, job: str, attempt: int, name: str) -> tuple[File, ...]:
+    async def save(self, openers: Sequence[Opener], *, job: Job, attempt: int, name: str) -> tuple[File, ...]:
         """Receive every output, then name them all, then make the names durable."""
         contents = []
         for opener in openers:
@@ -189,9 +190,7 @@ class Desk:
         self.remote.begin(weather)
         self.pictures.alive = True
         trouble = DiskTrouble()
-        opened = self.place.open_for_writing(
-            disk=QuickDisk(), now=self._wrong_clock, on_failure=trouble
-        )
+        opened = self.place.open_for_writing(disk=QuickDisk(), now=self.wrong_clock, on_failure=trouble)
         with opened as (journal, state):
             clerk = journal._thread = Clerk()
             self.loop = VirtualLoop(end.rounds if isinstance(end, Death) else None)
@@ -234,7 +233,8 @@ class Desk:
             state,
             stream.namer("{slug}", state),
             limits=Limits(wishes.concurrency, 2, 20.0, wishes.max_cost_usd, wishes.max_jobs, 1800.0),
-            now=self._wrong_clock,
+            now=self.wrong_clock,
+            chance=random.Random(7),
         )
         trouble.watch(engine)
         await engine.recorder.record(self._run_started(found, manifest, "fetch" if wishes.policy.fetch else "run"))
@@ -244,7 +244,7 @@ class Desk:
         ended = verdict(causes, state.counts)
         await engine.recorder.record(
             events.RunFinished(
-                time=events.stamp(self._wrong_clock()),
+                time=events.stamp(self.wrong_clock()),
                 counts={**state.counts},
                 exit_code=ended.code,
                 reason=ended.reason,
@@ -267,7 +267,7 @@ class Desk:
 
     def _run_started(self, found: plan.Survey, manifest: str, command: str) -> events.RunStarted:
         return events.RunStarted(
-            time=events.stamp(self._wrong_clock()),
+            time=events.stamp(self.wrong_clock()),
             version="1",
             name="machine",
             manifest=manifest,
@@ -280,7 +280,8 @@ class Desk:
             unlisted=tuple(found.unlisted),
         )
 
-    def _wrong_clock(self) -> float:
+    def wrong_clock(self) -> float:
+        """Return the time as this machine has it."""
         return self.clock() + self.skew
 
     def _die(self, death: Death, clerk: Clerk, journal: Journal) -> None:

@@ -5,12 +5,14 @@ Nothing here uses batchgen's state, plan or events: what they say is held agains
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,12 @@ _BETTER = ("done", "in_flight", "unknown", "over", "new")
 
 
 def lines_of(log: Path) -> list[Line]:
-    """Return the whole lines of a ledger."""
-    whole = log.read_bytes().rpartition(b"\n")[0] if log.exists() else b""
-    return [json.loads(line, parse_float=Decimal) for line in whole.split(b"\n") if line]
+    """Return the whole lines of a ledger; the last one is whole if it parses, newline or not."""
+    *whole, last = (log.read_bytes() if log.exists() else b"").split(b"\n")
+    with contextlib.suppress(ValueError):
+        json.loads(last.rstrip(b"\0"))
+        whole.append(last.rstrip(b"\0"))
+    return [json.loads(line, parse_float=Decimal) for line in whole]
 
 
 def by_attempt(lines: Iterable[Line]) -> dict[Key, list[Line]]:
@@ -103,7 +108,7 @@ def check_order(history: list[Line]) -> None:
     """Hold that the events of an attempt are in a legal order."""
     words = [line["event"] for line in history]
     assert words[0] in _STARTS, words
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         assert after["event"] in _FOLLOWS.get(before["event"], frozenset()), words
         if before["event"] == "failed":
             assert before["error"]["stage"] in ("output", "file"), words

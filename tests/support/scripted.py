@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -17,12 +19,16 @@ PATIENCE_S = 30.0
 class Scripted:
     """Takes every POST, once `release` is set, and finishes it at once; `arrived` is set when the first is here.
 
-    `catalog` is the HTTP status of the model catalog.
+    `catalog` is the HTTP status of the model catalog, but for the `models` that it has, by id; `asked` are the paths of
+    all GETs of it, and `clock` is how many seconds its clock is wrong.
     """
 
     def __init__(self, *, hold: bool = False, catalog: int = 404) -> None:
         self.posts = 0
         self.catalog = catalog
+        self.models: dict[str, dict[str, object]] = {}
+        self.asked: list[str] = []
+        self.clock = 0.0
         self.arrived = threading.Event()
         self.release = threading.Event()
         if not hold:
@@ -43,7 +49,8 @@ class Scripted:
 
             def do_GET(self) -> None:
                 if self.path.startswith("/v1/models"):
-                    self.answer(script.catalog, {"error_message": "no catalog today"})
+                    script.asked.append(self.path)
+                    self.answer(*script._of_catalog(urlsplit(self.path).path.removeprefix("/v1/models")))
                 elif self.path.startswith("/files/"):
                     self.answer(200, script._picture)
                 else:
@@ -51,6 +58,9 @@ class Scripted:
                     output = {"images": [f"{script.origin}/files/{request_id}.png"]}
                     status = "completed" if self.path.endswith("/status") else "succeeded"
                     self.answer(200, {"request_id": request_id, "status": status, "output": output, "cost": 0.06})
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string((timestamp or time.time()) + script.clock)
 
             def answer(self, status: int, content: object) -> None:
                 body = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -71,6 +81,13 @@ class Scripted:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
+
+    def _of_catalog(self, path: str) -> tuple[int, object]:
+        if path.lstrip("/") in self.models:
+            return 200, self.models[path.lstrip("/")]
+        if not path and self.models:
+            return 200, {"models": list(self.models.values()), "total": len(self.models)}
+        return self.catalog, {"error_message": "no catalog today"}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

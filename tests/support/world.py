@@ -175,7 +175,7 @@ class MemoryStore:
 
     files: dict[str, bytes] = field(default_factory=dict)
 
-    async def save(self, openers: Sequence[Opener], *, job: str, attempt: int, name: str) -> tuple[File, ...]:
+    async def save(self, openers: Sequence[Opener], *, job: Job, attempt: int, name: str) -> tuple[File, ...]:
         """Save every output under `name`."""
         saved = []
         for number, opener in enumerate(openers, 1):

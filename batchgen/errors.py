@@ -8,6 +8,7 @@
     ├── JobError                  this job fails; the others go on
     │   ├── Rejected              a clear no to the POST
     │   ├── ModelRejected         the same, and it holds for every job of the model
+    │   ├── InputError            an input file is not what it was; nothing was sent
     │   ├── Forbidden             not yours: an item's failure, or a bad token when nothing was accepted yet
     │   ├── Gone                  404 or 410 for a request the server once accepted
     │   ├── LinkExpired           an output's URL no longer works; the result may name a fresh one
@@ -117,6 +118,10 @@ class Rejected(JobError):
 
 class ModelRejected(JobError):
     """The server does not know the model, or not by this name."""
+
+
+class InputError(JobError):
+    """A local input file is gone, or no longer what it was when the job was planned: nothing was sent."""
 
 
 class Forbidden(JobError):

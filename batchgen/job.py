@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -84,6 +84,54 @@ def make_job(
     Raises ValueError where the input has no canonical JSON.
     """
     return Job(job_id(model, job_input, repeat), index, model, job_input, repeat, tags)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A local input file as the identity, the Job and the ledger know it: by its content, not by its path.
+
+    SHA-256 in hex, size in bytes, and what the bytes are, such as `image/png`.
+    """
+
+    sha256: str
+    bytes: int
+    media_type: str
+
+    @property
+    def name(self) -> str:
+        """A file name that holds the hash, for a copy of the file."""
+        return f"{self.sha256}.{self.media_type.rpartition('/')[2]}"
+
+    def as_json(self) -> dict[str, Json]:
+        """Return what stands in a Job's input where the file goes."""
+        return {"sha256": self.sha256, "bytes": self.bytes, "media_type": self.media_type}
+
+    @classmethod
+    def of(cls, value: Json) -> InputFile | None:
+        """Return the file that a part of a Job's input stands for, None where it stands for itself."""
+        match value:
+            case {"sha256": str(sha256), "bytes": int(size), "media_type": str(media_type), **rest} if not rest:
+                return cls(sha256, size, media_type)
+        return None
+
+
+def replace_files(job_input: Mapping[str, Json], replace: Callable[[InputFile], Json]) -> dict[str, Json]:
+    """Return an input with every local file, alone or in a list, replaced by what `replace` makes of it."""
+
+    def replaced(value: Json) -> Json:
+        file = InputFile.of(value)
+        return value if file is None else replace(file)
+
+    return {
+        key: [replaced(part) for part in value] if isinstance(value, list) else replaced(value)
+        for key, value in job_input.items()
+    }
+
+
+def files_of(job_input: Mapping[str, Json]) -> list[InputFile]:
+    """Return the local files of an input, in its order."""
+    parts = [part for value in job_input.values() for part in (value if isinstance(value, list) else [value])]
+    return [file for part in parts if (file := InputFile.of(part)) is not None]
 
 
 class Phase(StrEnum):

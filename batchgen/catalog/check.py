@@ -19,6 +19,7 @@ SEED_MAX = 2**31 - 1
 _WIDEST = (-(2**63), 2**64 - 1)
 _MAX_DEPTH = 32
 _RATIO = re.compile(r"([0-9]{1,2}):([0-9]{1,2})")
+SENDABLE = "write whole numbers within 64 bits, finite numbers, whole characters, and at most 32 levels"
 _NO_RANDOM_SEED = (
     f"a random seed could not be logged or made again; write a number from 0 to {SEED_MAX}, "
     "or leave it out and one is derived from the prompt"
@@ -79,7 +80,7 @@ def check_value(spec: ModelSpec, key: str, value: Json) -> Finding | None:
 def check_sendable(key: str, value: Json) -> Finding | None:
     """Return a Finding for a value that no schema makes right: it has no exact JSON."""
     refusal = unsendable(value)
-    return Finding(f"{key}: {refusal}") if refusal is not None else None
+    return Finding(f"{key}: {refusal}", SENDABLE) if refusal is not None else None
 
 
 def unsendable(value: Json, depth: int = 1) -> str | None:

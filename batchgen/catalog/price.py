@@ -67,6 +67,11 @@ def base_price_of(live: object) -> Decimal | None:
     """Return the price per output of a live catalog object, None where it names none or another unit."""
     if not isinstance(live, dict) or live.get("price_unit", "output") != "output":
         return None
+    return list_price_of(live)
+
+
+def list_price_of(live: Mapping[str, object]) -> Decimal | None:
+    """Return the price a live catalog object names, in whatever unit; None where it is no plain number."""
     price = live.get("base_price_usd")
     if isinstance(price, bool) or not isinstance(price, int | float):
         return None

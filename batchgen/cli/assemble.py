@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,16 +15,18 @@ from batchgen.cli.manner import Manner
 from batchgen.engine.scheduler import Limits
 from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.sections import Limits as ManifestLimits
+from batchgen.manifest.yamltext import MAX_BYTES
 from batchgen.plan import Policy
 
 BUDGET = "BATCHGEN_MAX_COST_USD"
 
 
 def choice(manifest: Path, given: Mapping[str, Any]) -> Choice:
-    """Return what the options choose."""
+    """Return what the options choose; `-` is a manifest on standard input, which is read here, once."""
     retried = frozenset(filter(None, (kind.strip() for kind in (given["retry"] or "").split(","))))
+    from_stdin = manifest == Path("-")
     return Choice(
-        manifest=manifest,
+        manifest=Path("stdin") if from_stdin else manifest,
         overrides=Overrides(
             model=given["model"],
             settings=given["settings"],
@@ -46,6 +49,7 @@ def choice(manifest: Path, given: Mapping[str, Any]) -> Choice:
         where=given["where"],
         limit=given["limit"],
         refresh_schema=given["refresh_schema"],
+        text=sys.stdin.buffer.read(MAX_BYTES + 1) if from_stdin else None,
     )
 
 
@@ -72,13 +76,19 @@ def _engine_limits(limits: ManifestLimits, environ: Mapping[str, str]) -> Limits
         concurrency=limits.concurrency,
         downloads=limits.downloads,
         submits_per_second=limits.submits_per_second,
-        max_cost_usd=_budget(environ) if limits.max_cost_usd is None else limits.max_cost_usd,
+        max_cost_usd=budget(limits, environ),
         max_jobs=limits.max_jobs,
         wait=limits.wait,
     )
 
 
-def _budget(environ: Mapping[str, str]) -> Decimal | None:
+def budget(limits: ManifestLimits, environ: Mapping[str, str]) -> Decimal | None:
+    """Return what the run directory may cost at most: the manifest's limit, else the environment's.
+
+    Raises UsageError for a `BATCHGEN_MAX_COST_USD` that is not an amount.
+    """
+    if limits.max_cost_usd is not None:
+        return limits.max_cost_usd
     text = environ.get(BUDGET, "")
     if not text:
         return None

@@ -17,6 +17,7 @@ from batchgen import errors, events
 from batchgen.cli import console
 from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.cli.manner import Manner
+from batchgen.cli.sidecars import no_sidecar
 from batchgen.cli.signals import Interrupts
 from batchgen.engine.ports import Namer, Work
 from batchgen.engine.scheduler import Engine
@@ -30,7 +31,7 @@ from batchgen.report.progress import Progress
 from batchgen.runcomfy.client import Client
 from batchgen.state import RunState
 from batchgen.store import clean_parts
-from batchgen.store.writer import Store
+from batchgen.store.writer import Sidecar, Store
 
 TICK_S = 1.0
 
@@ -76,11 +77,12 @@ class Batch:
     opening: Opening
     commands: summary.Commands
     disk_trouble: DiskTrouble
+    sidecar: Sidecar = no_sidecar
 
     async def carry_out(self, source: Iterator[Work | None], todo: int) -> int:
         """Run the engine over the `todo` jobs of `source`, show it, write the end down, and return the exit code."""
         started = time.time()
-        with self._shown() as shown, Store(self.place.path, disk=REAL_DISK) as store:
+        with self._shown() as shown, Store(self.place.path, disk=REAL_DISK, sidecar=self.sidecar) as store:
             engine = self._engine(store, shown)
             await engine.recorder.record(self._run_started())
             for one in shown:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchgen import errors
-from batchgen.catalog import pin, schema
 from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import value_text
 from batchgen.cli import place
+from batchgen.cli.specs import Specs
 from batchgen.job import Job
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.manifest.loader import load
@@ -21,7 +21,7 @@ from batchgen.plan import Policy
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to run, where, and which of it."""
+    """What to run, where, and which of it. `text` is the manifest where it came from standard input."""
 
     manifest: Path
     overrides: Overrides
@@ -31,6 +31,8 @@ class Choice:
     allow_hosts: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     limit: int | None = None
+    refresh_schema: bool = False
+    text: bytes | None = None
 
     def selection(self) -> Selection:
         """Return a fresh selection, for one pass over the manifest's jobs. Raises UsageError."""
@@ -39,35 +41,45 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A sound manifest, and the run directory that is its own."""
+    """A sound manifest, and the run directory that is its own.
+
+    `pinned` are the schemas that its `catalog.json` holds.
+    """
 
     manifest: Manifest
     place: RunDirectory
+    pinned: Mapping[str, ModelSpec] = field(default_factory=dict)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
         """The schemas of the manifest's models, by id."""
         return {spec.id: spec for spec in self.manifest.models}
 
+    @property
+    def replaced(self) -> dict[str, ModelSpec]:
+        """The pinned schemas that are not those of the manifest's models, after `--refresh-schema`."""
+        pinned = ((model, self.pinned.get(model, spec), spec) for model, spec in self.specs.items())
+        return {model: before for model, before, spec in pinned if before.digest != spec.digest}
+
 
 def load_manifest(choice: Choice) -> Loaded:
-    """Read and check the manifest, by the schemas pinned in its run directory where there are any.
+    """Read and check the manifest, by the schemas that `Specs` finds for its models.
 
-    Raises ManifestError with everything that is wrong.
+    Raises ManifestError with everything that is wrong, and what `Specs` raises.
     """
-    manifest = load(choice.manifest, choice.overrides, schema.bundled)
+
+    def catalog() -> Path:
+        chosen = place.of_manifest(
+            choice.manifest, output_dir=choice.output_dir, sandbox=choice.sandbox, text=choice.text
+        )
+        return RunDirectory(chosen).catalog
+
+    specs = Specs(catalog, sandbox=choice.sandbox, refresh=choice.refresh_schema)
+    manifest = load(choice.manifest, choice.overrides, specs, choice.text)
     chosen = place.directory(
         manifest.name, manifest.folder, manifest.output.dir, output_dir=choice.output_dir, sandbox=choice.sandbox
     )
-    run_directory = RunDirectory(chosen)
-    pinned = pin.read(run_directory.catalog)
-    if any(pinned.get(spec.id, spec).digest != spec.digest for spec in manifest.models):
-        manifest = load(choice.manifest, choice.overrides, partial(_spec_of, pinned))
-    return Loaded(manifest, run_directory)
-
-
-def _spec_of(pinned: dict[str, ModelSpec], model: str) -> ModelSpec | None:
-    return pinned.get(model) or schema.bundled(model)
+    return Loaded(manifest, RunDirectory(chosen), specs.pinned)
 
 
 class Selection:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import batchgen
 from batchgen import errors
 from batchgen.catalog.price import base_price_of
 from batchgen.cli.sandbox_process import sandbox_process
+from batchgen.job import InputFile
 from batchgen.runcomfy import base, token
 from batchgen.runcomfy.client import Client
 
 SANDBOX = "sandbox"
 """What the ledger names as `api` for the sandbox, whose port is another one every time."""
+
+Answer = TypeVar("Answer")
+
+_PAUSES = (0.5, 1.0)
+_LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +58,45 @@ def api_origin(environ: Mapping[str, str] = os.environ) -> str:
 
 
 @asynccontextmanager
-async def connected(to: Account, sandbox_folder: Path, allow_hosts: Iterable[str] = ()) -> AsyncIterator[Client]:
-    """Yield a client of the account's API; for the sandbox, one on `sandbox_folder` that is started and ended here."""
+async def connected(
+    to: Account,
+    sandbox_folder: Path,
+    allow_hosts: Iterable[str] = (),
+    inputs: Mapping[InputFile, Path] = MappingProxyType({}),
+) -> AsyncIterator[Client]:
+    """Yield a client of the account's API; for the sandbox, one on `sandbox_folder` that is started and ended here.
+
+    `inputs` are the local files that jobs may send.
+    """
     if not to.is_sandbox:
         async with Client(
-            base=to.base, token=to.token, allow_hosts=allow_hosts, version=batchgen.__version__
+            base=to.base, token=to.token, allow_hosts=allow_hosts, inputs=inputs, version=batchgen.__version__
         ) as client:
             yield client
         return
     async with (
         sandbox_process(sandbox_folder) as origin,
-        Client(base=origin, token=to.token, name=SANDBOX, allow_hosts=allow_hosts) as client,
+        Client(base=origin, token=to.token, name=SANDBOX, allow_hosts=allow_hosts, inputs=inputs) as client,
     ):
         yield client
+
+
+async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what a GET brings, repeated twice where no usable answer comes.
+
+    Raises UnavailableError then; every other error is as `ask` raises it.
+    """
+    for pause in _PAUSES:
+        try:
+            return await ask()
+        except errors.Transient as problem:
+            await asyncio.sleep(min(problem.retry_after or pause, _LONGEST_PAUSE))
+    try:
+        return await ask()
+    except errors.Transient as problem:
+        raise errors.UnavailableError(
+            f"{problem}; look at the network and at RUNCOMFY_MODEL_API_BASE, then run the same command again"
+        ) from None
 
 
 async def base_prices(client: Client, models: Iterable[str]) -> dict[str, Decimal | None]:
@@ -71,7 +107,7 @@ async def base_prices(client: Client, models: Iterable[str]) -> dict[str, Decima
     prices: dict[str, Decimal | None] = {}
     for model in models:
         try:
-            prices[model] = base_price_of(await client.model(model))
-        except (errors.Transient, errors.JobError):
+            prices[model] = base_price_of(await patiently(partial(client.model, model)))
+        except (errors.UnavailableError, errors.JobError):
             prices[model] = None
     return prices

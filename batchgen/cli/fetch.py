@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import assemble, console, loop, place, planning, stream
+from batchgen.cli import assemble, console, loop, place, planning, sidecars, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.command_line import offers, program
 from batchgen.cli.connect import SANDBOX, account, connected
@@ -47,6 +47,7 @@ async def _fetch(
             Opening("fetch", last.name if last else "", last.manifest if last else "", counts, resume, state.unlisted),
             offers(resume, state.run_command_line, str(folder.path)),
             trouble,
+            sidecars.as_last_run(folder, state),
         )
         if not batch.manner.is_silent:
             console.say(f"to collect: {counted(len(collecting), 'request')}", f"folder: {folder.path}")

@@ -210,6 +210,64 @@ def settle(run: Path, jobs: tuple[str, ...], how: str | None) -> None:
     decide.settle(run, jobs, how)
 
 
+@cli.command(short_help="Write a commented manifest that runs as it is.")
+@click.argument("manifest", type=MANIFEST, default=Path("manifest.yaml"))
+def init(manifest: Path) -> None:
+    """Write a commented manifest that runs as it is, manifest.yaml or MANIFEST. Never overwrites anything.
+
+    \b
+    Example:
+      batchgen init autumn.yaml
+    """
+    from batchgen.cli.command_line import program
+    from batchgen.cli.init import init as write
+
+    write(manifest, program())
+
+
+@cli.command(short_help="What models there are, what they take, what they cost.")
+@click.argument("model", required=False, metavar="[ID]", shell_complete=options.bundled_models)
+@click.option("--search", metavar="WORDS", default="", help="Only models that the catalog finds by these words.")
+@click.option("--category", metavar="NAME", default="", help="Only models of this category, such as text-to-image.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@options.sandbox
+@options.as_json
+def models(model: str | None, search: str, category: str, limit: int, **given: Any) -> None:
+    """List the models of the live catalog; with ID, show one model's inputs, limits and price.
+
+    Without a token it shows the models that ship with batchgen, which have no price.
+
+    \b
+    Examples:
+      batchgen models --search "nano banana" --category text-to-image
+      batchgen models google/nano-banana-2/text-to-image
+    """
+    from batchgen.cli import catalog
+
+    if model is None:
+        catalog.list_models(catalog.Wanted(search, category, limit), **given)
+    else:
+        catalog.show_model(model, **given)
+
+
+@cli.command(short_help="Check token, API, balance, clock, folder and prices, for nothing.")
+@click.argument("manifest", type=MANIFEST, required=False)
+@options.output_dir
+@options.as_json
+def doctor(manifest: Path | None, output_dir: Path | None, as_json: bool) -> int:
+    """Check what a run needs: token, address, catalog, balance, clock, folder, and with MANIFEST its models and prices.
+
+    Nothing here costs anything. The exit code is 0, or that of the first thing found wrong.
+
+    \b
+    Example:
+      batchgen doctor autumn.yaml
+    """
+    from batchgen.cli.doctor import examine
+
+    return examine(manifest, output_dir, as_json=as_json)
+
+
 @cli.command(short_help="The API's stand-in: a real server on this machine.")
 @options.sandbox_settings
 def sandbox(**given: Any) -> int:
@@ -252,7 +310,8 @@ def main() -> NoReturn:
     """Run the command line and exit with its code: the only place that does."""
     _fill_standard_streams()
     try:
-        code = cli(standalone_mode=False) or ExitCode.OK
+        # By this name, however it was started, because shell completion goes by it: _BATCHGEN_COMPLETE.
+        code = cli(prog_name="batchgen", standalone_mode=False) or ExitCode.OK
     except click.ClickException as mistake:
         mistake.show()
         code = ExitCode.USAGE

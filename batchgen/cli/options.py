@@ -53,13 +53,20 @@ def grouped(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
     return add
 
 
+def bundled_models(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete a model's id, among those that are known without a network."""
+    from batchgen.catalog import schema
+
+    return [model for model in schema.bundled_ids() if model.startswith(incomplete)]
+
+
 output_dir = click.option("-o", "--output-dir", type=click.Path(path_type=Path), help="The run directory itself.")
 sandbox = click.option("--sandbox", is_flag=True, help="Run against the sandbox that ships with batchgen: no account.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 
 manifest_overrides = grouped(
     click.option("-j", "--concurrency", metavar="N", help="Requests at the server at once."),
-    click.option("--model", help="The model's id."),
+    click.option("--model", metavar="ID", shell_complete=bundled_models, help="The model's id."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting for every job; beats all."),
     click.option("--grid", multiple=True, metavar="KEY=A,B,...", help="Values to combine; replaces that grid key."),
     click.option("--seeds", help="How many per prompt (3), which (7,42), or none."),
@@ -67,6 +74,9 @@ manifest_overrides = grouped(
     click.option("--max-cost", metavar="USD", help="Stop before spending more than this on the run directory."),
     click.option("--max-jobs", metavar="N", help="Stop after so many submissions."),
     click.option("--max-time", metavar="DURATION", help="Stop after this time: 90s, 5m, 2h."),
+    click.option("--refresh-schema", is_flag=True, help="Check by the live catalog's schemas, and pin those."),
+    click.option("--allow-unknown", is_flag=True, help="Let inputs pass that the model's schema does not name."),
+    click.option("--no-validate", is_flag=True, help="Let any value of an input pass."),
 )
 """What the command line may say over the manifest."""
 

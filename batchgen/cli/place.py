@@ -25,6 +25,19 @@ def directory(
     return chosen.with_name(chosen.name + SUFFIX) if sandbox else chosen
 
 
+def of_manifest(
+    manifest: Path, *, output_dir: Path | None = None, sandbox: bool = False, text: bytes | None = None
+) -> Path:
+    """Return the run directory of the manifest at this path; `text` is its content where it was read already.
+
+    Raises ManifestError where it cannot be read.
+    """
+    from batchgen.manifest.whereabouts import whereabouts
+
+    name, output = whereabouts(manifest, text)
+    return directory(name, manifest.parent, output, output_dir=output_dir, sandbox=sandbox)
+
+
 def find_run(run: Path) -> Path:
     """Return the run directory that RUN means: itself, or the one of the manifest it names.
 
@@ -33,11 +46,8 @@ def find_run(run: Path) -> Path:
     if is_run_directory(run):
         return run
     if run.is_file():
-        from batchgen.manifest.whereabouts import whereabouts
-
-        name, output = whereabouts(run)
         for sandbox in (False, True):
-            chosen = directory(name, run.parent, output, sandbox=sandbox)
+            chosen = of_manifest(run, sandbox=sandbox)
             if is_run_directory(chosen):
                 return chosen
         raise errors.ManifestError([Problem(str(run), 0, 0, f"has not been run yet: there is no run in {chosen}")])

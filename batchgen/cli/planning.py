@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from batchgen import errors, plan
-from batchgen.catalog import price
+from batchgen.catalog import compare, price
 from batchgen.cli import console, loop, stream
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import SANDBOX, account, base_prices, connected
 from batchgen.errors import Problem
 from batchgen.job import Job
 from batchgen.ledger.rundir import is_run_directory, read_state
+from batchgen.manifest.loader import load
 from batchgen.plan import Survey
 from batchgen.report import plan_text
+from batchgen.report.text import counted
 from batchgen.state import Fact, RunState
 from batchgen.store.names import render
 
@@ -50,8 +53,8 @@ def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules)
     return found
 
 
-def as_object(loaded: Loaded, found: Survey) -> dict[str, object]:
-    """Return a plan as `plan --json` prints it."""
+def as_object(loaded: Loaded, found: Survey, notes: Sequence[str] = ()) -> dict[str, object]:
+    """Return a plan as `plan --json` prints it; `notes` stand among its warnings."""
     cost = found.cost
     return {
         "name": loaded.manifest.name,
@@ -61,7 +64,7 @@ def as_object(loaded: Loaded, found: Survey) -> dict[str, object]:
         "cost_usd": None if cost is None else {"low": float(cost.low), "high": float(cost.high)},
         "unpriced": sorted(found.unpriced),
         "first": [_shown_job(post.job, loaded.manifest.output.name) for post in found.first],
-        "warnings": [str(warning) for warning in loaded.manifest.warnings],
+        "warnings": [*map(str, loaded.manifest.warnings), *notes],
     }
 
 
@@ -77,6 +80,29 @@ def _shown_job(job: Job, template: str) -> dict[str, object]:
         "tags": dict(job.tags),
         "repeat": job.repeat,
     }
+
+
+def of_refresh(choice: Choice, loaded: Loaded, state: RunState) -> list[str]:
+    """Return what `--refresh-schema` changes: the schemas, and jobs of the ledger that would be others by them."""
+    notes = [
+        f"{model}: by the live schema {change}"
+        for model, before in loaded.replaced.items()
+        for change in compare.changes(before, loaded.specs[model])
+    ]
+    others = _other_jobs(choice, loaded, state) if loaded.replaced and state.jobs else 0
+    if others:
+        notes.append(f"by the live schema {counted(others, 'job')} of the ledger would be new, and paid for again")
+    return notes
+
+
+def _other_jobs(choice: Choice, loaded: Loaded, state: RunState) -> int:
+    """Return how many jobs of the ledger the manifest names by the pinned schemas, and no longer by the live ones."""
+    try:
+        before = load(choice.manifest, choice.overrides, {**loaded.specs, **loaded.pinned}.get, choice.text)
+    except errors.ManifestError:
+        return 0  # By the pinned schemas it is no sound manifest, so it has made no jobs.
+    held = {job.id for job in before.jobs() if job.id in state.jobs}
+    return len(held.difference(job.id for job in loaded.manifest.jobs()))
 
 
 def models_without_price(loaded: Loaded) -> list[str]:
@@ -115,7 +141,7 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     loaded = load_manifest(choice)
     state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
     rules = rules_of(choice, loaded, _live_prices(choice, models_without_price(loaded)))
-    shown = as_object(loaded, survey(choice, loaded, state, rules))
+    shown = as_object(loaded, survey(choice, loaded, state, rules), of_refresh(choice, loaded, state))
     if as_json:
         console.show_json(shown)
     else:

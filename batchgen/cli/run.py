@@ -14,6 +14,7 @@ from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.command_line import lasting, offers
 from batchgen.cli.connect import Account, account, base_prices, connected
 from batchgen.cli.manner import Manner
+from batchgen.cli.sidecars import sidecars
 from batchgen.cli.snapshot import snapshot
 from batchgen.ledger.files import REAL_DISK, replace_durably
 from batchgen.ledger.journal import Journal
@@ -50,7 +51,8 @@ class _Run:
 
     async def carry_out(self) -> int:
         place = self.loaded.place
-        async with connected(self.account, place.sandbox, self.choice.allow_hosts) as client:
+        inputs = self.loaded.manifest.inputs
+        async with connected(self.account, place.sandbox, self.choice.allow_hosts, inputs) as client:
             base = await base_prices(client, planning.models_without_price(self.loaded))
             rules = planning.rules_of(self.choice, self.loaded, base)
             found = planning.survey(self.choice, self.loaded, self.state, rules)
@@ -91,4 +93,5 @@ class _Run:
             Opening("run", manifest.name, manifest.digest, dict(found.counts), self.command, found.unlisted),
             offers(lasting(self.command), self.command, str(place.path)),
             self.trouble,
+            sidecars(manifest.output.sidecar),
         )

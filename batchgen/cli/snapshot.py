@@ -1,7 +1,12 @@
-"""Keeping what was run: the manifest and every list it names, in the run directory, under the hash over all of them."""
+"""Keeping what was run: the manifest and every list it names, in the run directory, under the hash over all of them.
+
+Local input files are kept beside them, each once and by its own hash. A POST still reads the original, and fails where
+that was changed; the copies are for making a picture again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -21,14 +26,19 @@ def snapshot(manifest: Manifest, place: RunDirectory) -> Manifest:
     The run then plans and sends by what was validated, whoever edits the originals meanwhile. Raises ManifestError
     where they changed since they were validated, and DiskError.
     """
-    folder = place.inputs / manifest.digest[:DIGITS]
+    folder = folder_of(place, manifest.digest)
     if not _is_kept(manifest, folder):
         _copy(manifest, folder)
         if not _is_kept(manifest, folder):
             shutil.rmtree(folder, ignore_errors=True)
-            message, hint = "changed while it was being read", "run the same command again"
-            raise errors.ManifestError([Problem(str(manifest.path), 0, 0, message, hint)])
+            raise _changed(manifest.path)
+    _keep_inputs(manifest, place.input_files)
     return manifest.at(folder)
+
+
+def folder_of(place: RunDirectory, digest: str) -> Path:
+    """Return the folder with the manifest of this hash."""
+    return place.inputs / digest[:DIGITS]
 
 
 def _is_kept(manifest: Manifest, folder: Path) -> bool:
@@ -43,8 +53,28 @@ def _copy(manifest: Manifest, folder: Path) -> None:
     for source, name in manifest.snapshot_names().items():
         target = folder / name
         make_folder_durably(REAL_DISK, target.parent)
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise trouble("read the file", source, error) from error
+        known = manifest.content if source == manifest.path else None
+        replace_durably(REAL_DISK, target, _content(source) if known is None else known)
+
+
+def _keep_inputs(manifest: Manifest, folder: Path) -> None:
+    for file, source in manifest.inputs.items():
+        target = folder / file.name
+        if target.is_file() and target.stat().st_size == file.bytes:
+            continue
+        make_folder_durably(REAL_DISK, folder)
+        content = _content(source)
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise _changed(source)
         replace_durably(REAL_DISK, target, content)
+
+
+def _content(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise trouble("read the file", source, error) from error
+
+
+def _changed(path: Path) -> errors.ManifestError:
+    return errors.ManifestError([Problem(str(path), 0, 0, "changed while it was being read", "run it again")])

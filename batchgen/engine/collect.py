@@ -53,7 +53,7 @@ class Collector:
 
     async def _save(self, work: Work, urls: Sequence[str]) -> tuple[File, ...]:
         openers = [partial(self._context.api.open, url) for url in urls]
-        return await self._store.save(openers, job=work.job.id, attempt=work.attempt, name=work.name)
+        return await self._store.save(openers, job=work.job, attempt=work.attempt, name=work.name)
 
     async def _with_cost(self, work: Work, reading: Reading) -> Reading:
         """The cost may come later than the outputs; one more look, and no waiting for it."""

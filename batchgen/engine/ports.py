@@ -58,7 +58,7 @@ class Api(Protocol):
     async def submit(self, job: Job) -> str:
         """POST the job once and return its request id.
 
-        Raises Refused, Ambiguous, Rejected, ModelRejected, Forbidden, TokenError or BalanceError.
+        Raises Refused, Ambiguous, Rejected, ModelRejected, InputError, Forbidden, TokenError or BalanceError.
         """
 
     async def status(self, request_id: str) -> Reading:
@@ -77,7 +77,7 @@ class Api(Protocol):
 class Store(Protocol):
     """The writer of outputs."""
 
-    async def save(self, openers: Sequence[Opener], *, job: str, attempt: int, name: str) -> tuple[File, ...]:
+    async def save(self, openers: Sequence[Opener], *, job: Job, attempt: int, name: str) -> tuple[File, ...]:
         """Make every output durable under `name` and return them in order, once all are.
 
         Raises DiskError, FileError, LinkExpired or Transient; nothing partial stands under a final name then.

@@ -133,7 +133,8 @@ class Submitter:
         return dataclasses.replace(work, attempt=work.attempt + 1)
 
     async def _rejected(self, work: Work, error: errors.JobError) -> None:
-        self._context.silence.answered()
+        if not isinstance(error, errors.InputError):
+            self._context.silence.answered()
         if isinstance(error, errors.Forbidden) and not self._accepted:
             await self._refused(work, error.info)
             raise errors.TokenError(f"the API refuses access: {error.info.message}")

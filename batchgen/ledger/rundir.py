@@ -64,6 +64,11 @@ class RunDirectory:
         return self.path / "inputs"
 
     @property
+    def input_files(self) -> Path:
+        """Copies of the local files that jobs sent, by their own hashes."""
+        return self.inputs / "files"
+
+    @property
     def images(self) -> Path:
         """The outputs."""
         return self.path / "images"

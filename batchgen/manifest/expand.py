@@ -184,7 +184,7 @@ class Expansion(Iterator[Job]):
 
     def _rows(self) -> Iterator[list[_Block]]:
         recipe, problems = self._recipe, Problems()
-        makers = [(Binder(model.spec, validate=False), Layouts(recipe, model)) for model in recipe.models]
+        makers = [(Binder(model.spec, recipe.media, validate=False), Layouts(recipe, model)) for model in recipe.models]
         for source in recipe.sources:
             for row in rows(source, problems):
                 seeds = self._seeds(row.text)

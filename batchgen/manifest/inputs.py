@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from batchgen import job
 from batchgen.catalog.check import check_key, check_sendable, check_value
@@ -11,7 +12,8 @@ from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import did_you_mean, listed, shown
 from batchgen.job import Json
 from batchgen.manifest import fields
-from batchgen.manifest.problems import Place, Problems
+from batchgen.manifest.media import Media
+from batchgen.manifest.problems import UNREAD, Place, Problems
 from batchgen.manifest.recipe import PROMPT, Axis, Exclusion
 from batchgen.manifest.yamltext import Node, plain
 
@@ -20,11 +22,13 @@ from batchgen.manifest.yamltext import Node, plain
 class Checker:
     """What may be sent: the schemas of all models, unless unknown inputs or any value are allowed.
 
-    `seeds_given` collects where a seed is given as an input.
+    Local files are read by `media`, relative to `folder`. `seeds_given` collects where a seed is given as an input.
     """
 
     specs: tuple[ModelSpec, ...]
     problems: Problems
+    media: Media
+    folder: Path
     allow_unknown: bool = False
     validate: bool = True
     seeds_given: list[Place] = field(default_factory=list)
@@ -43,13 +47,27 @@ class Checker:
             self.problems.found(place, finding)
         return not findings
 
-    def value(self, key: str, value: Json, place: Place) -> None:
-        """Tell Problems what is wrong with an input's value, if anything."""
-        if not self.validate:
-            self.problems.found(place, check_sendable(key, value))
-            return
+    def value(self, key: str, value: Json, place: Place, parts: Sequence[Place] = ()) -> Json:
+        """Return an input's value as it is sent, and tell Problems what is wrong with it, if anything.
+
+        `parts` are the places of a list's items, where they have places of their own.
+        """
+        check = check_value if self.validate else lambda spec, key, value: check_sendable(key, value)
+        findings = [check(spec, key, value) for spec in self.specs]
+        for finding in findings:
+            self.problems.found(place, finding)
+        if any(finding is not None and finding.fatal for finding in findings):
+            return value
         for spec in self.specs:
-            self.problems.found(place, check_value(spec, key, value))
+            value, wrong = self.media.sent(spec, key, value, self.folder)
+            for number, finding in wrong:
+                self.problems.found(parts[number] if parts else place, finding)
+        return value
+
+    def node(self, key: str, node: Node) -> Json:
+        """Return the value of an input that stands in YAML as it is sent."""
+        parts = [item.place for item in node.value] if isinstance(node.value, list) else []
+        return self.value(key, plain(node), node.place, parts)
 
     def only(self, spec: ModelSpec) -> Checker:
         """Return the checker for what one model alone gets."""
@@ -61,8 +79,7 @@ def settings(node: Node, checker: Checker, what: str = "settings") -> dict[str, 
     found: dict[str, Json] = {}
     for key, child in fields.mapping(node, what, checker.problems).items():
         if checker.key(key, child.key_place):
-            found[key] = plain(child)
-            checker.value(key, found[key], child.place)
+            found[key] = checker.node(key, child)
     return found
 
 
@@ -71,11 +88,11 @@ def grid(node: Node, checker: Checker) -> list[Axis]:
     axes = []
     for key, nodes in _lists(node, checker, "grid").items():
         kept: dict[bytes, Json] = {}
-        for item in nodes:
-            canonical = job.canonical(plain(item))
+        for item, value in nodes:
+            canonical = job.canonical(value)
             if canonical in kept:
                 checker.problems.warn(item.place, f"{key} has {shown(plain(item))} twice", "it is made once")
-            kept.setdefault(canonical, plain(item))
+            kept.setdefault(canonical, value)
         axes.append(Axis((key,), tuple((value,) for value in kept.values())))
     return axes
 
@@ -91,7 +108,7 @@ def zipped(node: Node, checker: Checker, taken: Collection[str]) -> list[Axis]:
         counts = ", ".join(f"{key} has {len(nodes)}" for key, nodes in lists.items())
         problems.add(node.place, f"the lists under zip differ in length: {counts}", "make them equally long")
         return []
-    rows = list(zip(*([plain(item) for item in nodes] for nodes in lists.values()), strict=True))
+    rows = list(zip(*([value for _, value in nodes] for nodes in lists.values()), strict=True))
     kept = distinct(rows)
     if len(kept) < len(rows):
         problems.warn(node.place, "zip has the same combination twice", "it is made once")
@@ -106,41 +123,42 @@ def distinct(rows: Iterable[tuple[Json, ...]]) -> tuple[tuple[Json, ...], ...]:
     return tuple(kept.values())
 
 
-def exclude(node: Node, checker: Checker, tags: Iterable[str] | None) -> list[Exclusion]:
-    """Return the exclusions; a key must be an input or one of the manifest's `tags` (None where they are not known)."""
+def exclude(node: Node, checker: Checker, tags: Iterable[str], *, whole: bool) -> list[Exclusion]:
+    """Return the exclusions; a key must be an input or one of the manifest's `tags`.
+
+    The tags are not `whole` where a prompt file could not be read.
+    """
     found: list[Exclusion] = []
-    known = [*(key for spec in checker.specs for key in spec.properties), "model", *(tags or ())]
-    names = list(dict.fromkeys(known)) if tags is not None and checker.specs else []
+    known = [*(key for spec in checker.specs for key in spec.properties), "model", *tags]
+    names = list(dict.fromkeys(known)) if checker.specs else []
     for entry in fields.items(node, "exclude", checker.problems):
         pairs = fields.mapping(entry, "an entry of exclude", checker.problems)
         if isinstance(entry.value, dict) and not pairs:
             checker.problems.add(entry.place, "an empty entry excludes everything", "name inputs or tags")
-        rule = {key: _excluded(key, child, checker, names) for key, child in pairs.items()}
+        rule = {key: _excluded(key, child, checker, names, whole=whole) for key, child in pairs.items()}
         if rule:
             found.append(rule)
     return found
 
 
-def _excluded(key: str, child: Node, checker: Checker, names: Sequence[str]) -> tuple[Json, ...]:
+def _excluded(key: str, child: Node, checker: Checker, names: Sequence[str], *, whole: bool) -> tuple[Json, ...]:
     alternatives = child.value if isinstance(child.value, list) else [child]
     inputs = {name for spec in checker.specs for name in spec.properties}
     if names and key not in names and not checker.allow_unknown:
         hint = did_you_mean(key, names) or f"it can name {listed(names)}"
+        if not whole:
+            hint = f"{hint}, {UNREAD}"
         checker.problems.add(child.key_place, f'"{key}" is neither an input nor a tag', hint)
-    for node in alternatives:
-        if key in inputs:
-            checker.value(key, plain(node), node.place)
-    return tuple(plain(node) for node in alternatives)
+    return tuple(checker.node(key, node) if key in inputs else plain(node) for node in alternatives)
 
 
-def _lists(node: Node, checker: Checker, what: str) -> dict[str, list[Node]]:
-    found: dict[str, list[Node]] = {}
+def _lists(node: Node, checker: Checker, what: str) -> dict[str, list[tuple[Node, Json]]]:
+    """Return the lists of grid or zip by key: each value as it is written and as it is sent."""
+    found: dict[str, list[tuple[Node, Json]]] = {}
     for key, child in fields.mapping(node, what, checker.problems).items():
         if not checker.key(key, child.key_place):
             continue
         nodes = fields.items(child, f"{what}.{key}", checker.problems)
-        for item in nodes:
-            checker.value(key, plain(item), item.place)
         if nodes:
-            found[key] = nodes
+            found[key] = [(item, checker.node(key, item)) for item in nodes]
     return found

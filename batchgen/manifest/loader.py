@@ -11,10 +11,11 @@ from batchgen.catalog.check import types_of
 from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import listed
 from batchgen.errors import ManifestError, Problem
-from batchgen.manifest import fields, inputs, keys, prompts, sections, tables, yamltext
+from batchgen.manifest import fields, inputs, keys, paths, prompts, sections, tables, yamltext
 from batchgen.manifest import overrides as options
 from batchgen.manifest.inputs import Checker
 from batchgen.manifest.manifest import Manifest, digest, snapshot_names
+from batchgen.manifest.media import Media
 from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.problems import Place, Problems
 from batchgen.manifest.recipe import PROMPT, Axis, Exclusion, Model, PromptFile, Recipe, Source
@@ -27,40 +28,44 @@ _YAML = (".yaml", ".yml", ".json")
 _MAX_NAME_BYTES = 200
 
 
-def load(path: Path, overrides: Overrides, spec_of: SpecOf) -> Manifest:
+def load(path: Path, overrides: Overrides, spec_of: SpecOf, text: bytes | None = None) -> Manifest:
     """Return the validated manifest at `path`, with what the command line says over it.
 
-    `spec_of` gives a model's pinned, live or bundled schema, None for an unknown model. Every row of every list is
-    read once. Raises ManifestError with everything found wrong.
+    `spec_of` gives a model's pinned, live or bundled schema, None for an unknown model; `text` is YAML that stands for
+    the file's content, as from standard input. Every row of every list is read once. Raises ManifestError with
+    everything found wrong.
     """
-    _require_file(path)
+    is_list = text is None and path.suffix.lower() in tables.SUFFIXES
+    if text is None:
+        _require_file(path)
+    content = text if text is not None or is_list else _read(path)
     problems = Problems()
-    given = _given(path, problems)
-    draft = _Draft(path, overrides, problems, given or {}, is_list=given is None)
+    given = {} if content is None else _given(path, content, problems)
+    draft = _Draft(path, overrides, problems, given, content)
     return draft.manifest(spec_of)
 
 
 def _require_file(path: Path) -> None:
-    problem = prompts.unusable(path)
+    problem = paths.unusable(path)
+    if problem is None and path.suffix.lower() not in (*_YAML, *tables.SUFFIXES):
+        problem = ("is no manifest by its name", f"its name must end in {listed((*_YAML, *tables.SUFFIXES))}")
     if problem is not None:
         message, hint = problem
         raise ManifestError([Problem(str(path), 0, 0, message, hint)])
 
 
-def _given(path: Path, problems: Problems) -> Mapping[str, Node] | None:
-    """Return the manifest's top keys; None where the manifest is a prompt list itself."""
-    label = str(path)
-    if path.suffix.lower() in tables.SUFFIXES:
-        return None
-    if path.suffix.lower() not in _YAML:
-        hint = f"its name must end in {listed((*_YAML, *tables.SUFFIXES))}"
-        raise ManifestError([Problem(label, 0, 0, "is no manifest by its name", hint)])
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            data = stream.read(yamltext.MAX_BYTES + 1)
+            return stream.read(yamltext.MAX_BYTES + 1)
     except OSError as error:
-        raise ManifestError([Problem(label, 0, 0, f"cannot be read: {error.strerror}")]) from error
-    root = yamltext.parse(data, label, problems)
+        raise ManifestError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from error
+
+
+def _given(path: Path, content: bytes, problems: Problems) -> Mapping[str, Node]:
+    """Return the manifest's top keys."""
+    label = str(path)
+    root = yamltext.parse(content, label, problems)
     if root is None:
         problems.raise_any()
         raise ManifestError([Problem(label, 0, 0, "is empty", "it needs model: and prompts:")])
@@ -72,30 +77,36 @@ def _given(path: Path, problems: Problems) -> Mapping[str, Node] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A manifest on its way. `given` are its top keys, none where the manifest is itself a prompt list."""
+    """A manifest on its way. `given` are its top keys, `content` its text; None where it is itself a prompt list."""
 
     path: Path
     overrides: Overrides
     problems: Problems
     given: Mapping[str, Node]
-    is_list: bool
+    content: bytes | None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the manifest is a prompt list."""
+        return self.content is None
 
     def manifest(self, spec_of: SpecOf) -> Manifest:
         """Read every section, then every row, then what depends on both."""
         choices = sections.models(self._model(), self.overrides.model, spec_of, self.problems)
         specs = tuple({choice.spec.id: choice.spec for choice in choices}.values())
-        checker = Checker(specs, self.problems, self.overrides.allow_unknown, self.overrides.validate)
+        media, folder = Media(), self.path.parent
+        checker = Checker(specs, self.problems, media, folder, self.overrides.allow_unknown, self.overrides.validate)
         recipe = self._recipe(choices, checker)
         found = survey(recipe, self.problems, self._seeds_place(), validate=self.overrides.validate)
-        tags = found.tags if found.whole and self._all_read(recipe) and specs else None
-        recipe = replace(recipe, exclude=self._exclude(checker, tags))
+        whole = found.whole and self._all_read(recipe)
+        recipe = replace(recipe, exclude=self._exclude(checker, found.tags, whole=whole))
         stronger = options.limits(self.overrides, self.problems)
         limits = sections.limits(self.given.get("limits"), stronger, self.problems)
-        output = self._output(checker, tags)
+        output = self._output(checker, found.tags, whole=whole)
         pricing = sections.pricing(self.given.get("pricing"), checker)
         name = self._name()
         files = self._files(recipe)
-        content = self._digest(files)
+        hashed = self._digest(files, media)
         self.problems.raise_any()
         return Manifest(
             name=name,
@@ -105,8 +116,10 @@ class _Draft:
             output=output,
             pricing=pricing,
             files=files,
-            digest=content,
-            tags=tuple(tags or ()),
+            content=self.content,
+            digest=hashed,
+            inputs=media.files,
+            tags=tuple(found.tags),
             warnings=self.problems.notes(),
             recipe=recipe,
             repeated=frozenset(found.repeated),
@@ -114,7 +127,7 @@ class _Draft:
         )
 
     def _recipe(self, choices: list[ModelChoice], checker: Checker) -> Recipe:
-        forced = options.settings(self.overrides.settings, checker)
+        forced = options.settings(self.overrides.settings, _at_the_prompt(checker))
         shared = inputs.settings(self.given["settings"], checker) if "settings" in self.given else {}
         models = []
         for choice in choices:
@@ -125,7 +138,7 @@ class _Draft:
         seeds = self._seeds()
         if seeds is not None:
             self._check_seeds(seeds, checker)
-        return Recipe(sources, tuple(models), axes, (), seeds, self._repeats())
+        return Recipe(sources, tuple(models), axes, (), seeds, self._repeats(), checker.media)
 
     def _model(self) -> Node | None:
         node = self.given.get("model")
@@ -139,7 +152,7 @@ class _Draft:
         taken = {key for axis in grid for key in axis.keys}
         zipped = inputs.zipped(self.given["zip"], checker, taken) if "zip" in self.given else []
         options.refuse_both(self.overrides, self.problems)
-        return options.merged(grid, zipped, options.grid(self.overrides.grid, checker))
+        return options.merged(grid, zipped, options.grid(self.overrides.grid, _at_the_prompt(checker)))
 
     def _sources(self, checker: Checker) -> tuple[Source, ...]:
         column = self.overrides.prompt_column
@@ -189,19 +202,19 @@ class _Draft:
         listed_ones = self.given["prompts"].value if "prompts" in self.given else None
         return self.is_list or (isinstance(listed_ones, list) and len(listed_ones) == len(recipe.sources))
 
-    def _exclude(self, checker: Checker, tags: Collection[str] | None) -> tuple[Exclusion, ...]:
+    def _exclude(self, checker: Checker, tags: Collection[str], *, whole: bool) -> tuple[Exclusion, ...]:
         if "exclude" not in self.given:
             return ()
-        return tuple(inputs.exclude(self.given["exclude"], checker, tags))
+        return tuple(inputs.exclude(self.given["exclude"], checker, tags, whole=whole))
 
-    def _output(self, checker: Checker, tags: Mapping[str, Collection[str]] | None) -> sections.OutputSpec:
+    def _output(self, checker: Checker, tags: Mapping[str, Collection[str]], *, whole: bool) -> sections.OutputSpec:
         section = self.given.get("output")
         output = sections.output(section, self.path.parent, self.problems)
         place = self._start()
         if section is not None and isinstance(section.value, dict) and "name" in section.value:
             place = section.value["name"].place
-        kinds = None if tags is None else _kinds(checker.specs, tags)
-        sections.check_name(output.name, place, kinds, self.problems)
+        kinds = _kinds(checker.specs, tags) if checker.specs else None
+        sections.check_name(output.name, place, kinds, self.problems, whole=whole)
         return output
 
     def _name(self) -> str:
@@ -220,16 +233,21 @@ class _Draft:
         lists = [source.path for source in recipe.sources if isinstance(source, PromptFile)]
         return tuple(dict.fromkeys([self.path, *lists]))
 
-    def _digest(self, files: tuple[Path, ...]) -> str:
-        names = snapshot_names(files)
+    def _digest(self, files: tuple[Path, ...], media: Media) -> str:
+        sources = {name: path for path, name in snapshot_names(files).items()}
         try:
-            return digest({name: path for path, name in names.items()})
+            return digest(sources, self.content, media.files)
         except OSError as error:
             self.problems.add(Place(str(error.filename or self.path)), f"cannot be read: {error.strerror}")
             return ""
 
     def _start(self) -> Place:
         return Place(str(self.path)) if self.is_list else Place(str(self.path), 1, 1)
+
+
+def _at_the_prompt(checker: Checker) -> Checker:
+    """Return the checker for the command line, where paths are relative to the working directory."""
+    return replace(checker, folder=Path())
 
 
 def _kinds(specs: Sequence[ModelSpec], tags: Mapping[str, Collection[str]]) -> dict[str, set[str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchgen.catalog.price import Pricing
 from batchgen.catalog.schema import ModelSpec
 from batchgen.errors import Problem
+from batchgen.job import InputFile
 from batchgen.manifest.expand import Expansion
 from batchgen.manifest.recipe import PromptFile, Recipe, Source
 from batchgen.manifest.sections import Limits, OutputSpec
@@ -20,8 +21,9 @@ from batchgen.manifest.sections import Limits, OutputSpec
 class Manifest:
     """A manifest that was found sound.
 
-    `files` are the manifest and every list it names, in order; `digest` (SHA-256, hex) is over their snapshot names
-    and contents; `tags` are the names of all tags; `warnings` are what may be mistakes.
+    `files` are the manifest and every list it names, in order; `content` is the manifest's text, None where it is a
+    list itself; `inputs` says where the local files are that jobs send; `digest` (SHA-256, hex) is over all of them;
+    `tags` are the names of all tags; `warnings` are what may be mistakes.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Manifest:
     output: OutputSpec
     pricing: Pricing
     files: tuple[Path, ...]
+    content: bytes | None
+    inputs: Mapping[InputFile, Path]
     digest: str
     tags: tuple[str, ...]
     warnings: tuple[Problem, ...]
@@ -64,7 +68,7 @@ class Manifest:
         Raises OSError where a file cannot be read.
         """
         names = self.snapshot_names().values()
-        return digest({name: folder / name for name in names})
+        return digest({name: folder / name for name in names}, None, self.inputs)
 
     def at(self, folder: Path) -> Manifest:
         """Return the same manifest reading its lists from a snapshot folder; messages keep the original names."""
@@ -74,19 +78,27 @@ class Manifest:
 
 
 def snapshot_names(files: Sequence[Path]) -> dict[Path, str]:
-    """Return `manifest.yaml`, `files/1_prompts.tsv` and so on, by file."""
+    """Return `manifest.yaml`, `files/1_prompts.tsv` and so on, by file. Standard input has no suffix, and is YAML."""
     first, *lists = files
-    named = {first: f"manifest{first.suffix.lower()}"}
+    named = {first: f"manifest{first.suffix.lower() or '.yaml'}"}
     return named | {path: f"files/{number}_{_safe(path.name)}" for number, path in enumerate(lists, 1)}
 
 
-def digest(files: Mapping[str, Path]) -> str:
-    """Return SHA-256 (hex) over names and contents, in order. Raises OSError."""
+def digest(files: Mapping[str, Path], first: bytes | None, inputs: Iterable[InputFile]) -> str:
+    """Return SHA-256 (hex) over names and contents, in order. Raises OSError.
+
+    `first` is the first file's content where it was read already; `inputs` are local files, hashed already.
+    """
     whole = hashlib.sha256()
     for name, path in files.items():
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        if first is not None:
+            content, first = hashlib.sha256(first).hexdigest(), None
+        else:
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
         whole.update(f"{name}\0{content}\n".encode())
+    for name in sorted(file.name for file in inputs):
+        whole.update(f"{name}\n".encode())
     return whole.hexdigest()
 
 

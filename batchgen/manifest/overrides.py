@@ -146,8 +146,7 @@ def _typed(spec: ModelSpec, key: str, text: str, place: Place, checker: Checker)
             near = closest(text, ("true", "false")) if "true or false" in str(error) else None
             checker.problems.add(place, str(error), f'did you mean "{near}"?' if near else "")
         return None if checker.validate else text
-    checker.value(key, value, place)
-    return value
+    return checker.value(key, value, place)
 
 
 def _scalar(text: str, place: Place, problems: Problems) -> str | int | float | bool | None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from batchgen.catalog.check import Finding
 from batchgen.errors import ManifestError, Problem
 
+UNREAD = "unless what could not be read has it"
+"""What is said of a name that nothing here has, while a model or a prompt file could not be read."""
+
 PER_FILE = 200
 """How many problems of one file are told; the rest are counted."""
 
@@ -30,11 +33,18 @@ class Problems:
 
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    _closed: set[Place] = field(default_factory=set)
     _told: Counter[tuple[bool, str]] = field(default_factory=Counter)
 
     def add(self, place: Place, message: str, hint: str = "") -> None:
         """Keep a mistake that must be put right."""
         self._keep(self.errors, place, message, hint)
+
+    def refuse(self, place: Place, message: str, hint: str = "") -> None:
+        """Keep a mistake that leaves no value at its place, so that whatever else is said of it would mislead."""
+        self.add(place, message, hint)
+        if place.line:
+            self._closed.add(place)
 
     def warn(self, place: Place, message: str, hint: str = "") -> None:
         """Keep something that may be a mistake."""
@@ -56,6 +66,8 @@ class Problems:
         return tuple(sorted({*self.warnings, *self._untold(fatal=False)}))
 
     def _keep(self, into: list[Problem], place: Place, message: str, hint: str) -> None:
+        if place in self._closed:
+            return
         told = (into is self.errors, place.file)
         self._told[told] += 1
         if self._told[told] <= PER_FILE:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from batchgen.catalog.words import did_you_mean, listed, value_text
 from batchgen.job import Json
-from batchgen.manifest import fields, inputs, keys, placeholders, tables
+from batchgen.manifest import fields, inputs, keys, paths, placeholders, tables
 from batchgen.manifest.inputs import Checker
 from batchgen.manifest.problems import Place, Problems
 from batchgen.manifest.recipe import Prompt, PromptFile, Source
@@ -38,6 +37,8 @@ def _source(node: Node, folder: Path, column: str | None, checker: Checker) -> S
         problems.add(node.place, f"a prompt with the unknown keys {listed(node.value)}", hint)
         return None
     found = fields.known(node, _PATH, problems)
+    settings = inputs.settings(found["settings"], checker) if "settings" in found else {}
+    tags = _tags(found["tags"], problems) if "tags" in found else {}
     if ("text" in found) == ("file" in found):
         what = "both text and file" if "text" in found else "neither text nor file"
         problems.add(node.place, f"a prompt with {what}", "give it one of them")
@@ -46,8 +47,6 @@ def _source(node: Node, folder: Path, column: str | None, checker: Checker) -> S
         if key in found:
             other = "text" if "file" in found else "file"
             problems.add(found[key].key_place, f"{key} belongs to prompts with {other}", "remove it")
-    settings = inputs.settings(found["settings"], checker) if "settings" in found else {}
-    tags = _tags(found["tags"], problems) if "tags" in found else {}
     if "file" in found:
         return _file(found, folder, column, settings, tags, problems)
     return _prompt(found, settings, tags, problems)
@@ -150,35 +149,12 @@ def _file(
 
 def sound_file(path: Path, place: Place, problems: Problems) -> bool:
     """Tell whether a path is a prompt list that can be opened; `place` is where it is named."""
-    problem = unusable(path)
+    problem = paths.unusable(path)
     if problem is None and path.suffix.lower() not in tables.SUFFIXES:
         problem = ("is no prompt list by its name", f"its name must end in {listed(tables.SUFFIXES)}")
     if problem is not None:
         problems.add(place, f"{path} {problem[0]}", problem[1])
     return problem is None
-
-
-def unusable(path: Path) -> tuple[str, str] | None:
-    """Return why a path is no file to read, and the fix; None where it is one."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return "does not exist", _similar_file(path)
-    except (OSError, ValueError) as error:
-        return f"cannot be read: {error.strerror if isinstance(error, OSError) else error}", ""
-    if stat.S_ISREG(mode):
-        return None
-    if stat.S_ISDIR(mode):
-        return "is a folder", "name a file in it"
-    return "is not a regular file", "copy it to one; it is read more than once"
-
-
-def _similar_file(path: Path) -> str:
-    try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    except OSError:
-        return f"the folder {path.parent} does not exist or cannot be read"
-    return did_you_mean(path.name, names)
 
 
 def _where(node: Node, problems: Problems) -> tuple[dict[str, frozenset[str]], dict[str, Place]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batchgen.catalog.schema import ModelSpec
 from batchgen.job import Json
+from batchgen.manifest.media import Media
 from batchgen.manifest.problems import Place
 from batchgen.manifest.seeds import Seeds
 
@@ -75,7 +76,10 @@ Exclusion = Mapping[str, tuple[Json, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything expansion needs, in the manifest's order. `seeds` is None where the manifest says nothing of them."""
+    """Everything expansion needs, in the manifest's order. `seeds` is None where the manifest says nothing of them.
+
+    `media` are the local files that inputs name, and those that rows of prompt files do.
+    """
 
     sources: tuple[Source, ...]
     models: tuple[Model, ...]
@@ -83,6 +87,7 @@ class Recipe:
     exclude: tuple[Exclusion, ...] = ()
     seeds: Seeds | None = None
     repeats: int = 1
+    media: Media = field(default_factory=Media)
 
     @property
     def seeds_or_default(self) -> Seeds:

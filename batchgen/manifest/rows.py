@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, product
+from pathlib import Path
 
 from batchgen.catalog.cells import read_cell
 from batchgen.catalog.check import check_sendable, check_value
@@ -16,6 +17,7 @@ from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import closest, did_you_mean, listed, value_text
 from batchgen.job import Json
 from batchgen.manifest import placeholders
+from batchgen.manifest.media import Media
 from batchgen.manifest.problems import Place, Problems
 from batchgen.manifest.recipe import PROMPT, Prompt, PromptFile, Source
 from batchgen.manifest.tables import Record, Table, read
@@ -41,7 +43,11 @@ class Row:
 
 
 def rows(source: Source, problems: Problems) -> Iterator[Row]:
-    """Yield a source's rows; mistakes in a file go to `problems`, and the rows concerned are left out."""
+    """Yield a source's rows; mistakes in a file go to `problems`.
+
+    Lines that cannot be read as rows are left out; a row without a prompt is told of and has an empty text, so that
+    mistakes in its other cells are found too.
+    """
     return _prompt_rows(source) if isinstance(source, Prompt) else _file_rows(source, problems)
 
 
@@ -62,15 +68,17 @@ def _file_rows(source: PromptFile, problems: Problems) -> Iterator[Row]:
     except OSError as error:
         problems.add(source.place, f"{source.label} cannot be read: {error.strerror}")
         return
-    if table is None or not _sound_names(source, table, problems):
+    if table is None:
         return
+    sound = _sound_names(source, table, problems)
     matching = (record for record in table.records if _matches(source.where, record))
     for record in islice(matching, source.limit):
         column = _prompt_column(record.values, source.column)
         text = record.values.get(column) if column is not None else None
         if column is None or not isinstance(text, str) or not text.strip():
-            _no_prompt(source, record, column, text, problems)
-            continue
+            if sound:
+                _no_prompt(source, record, column, text, problems)
+            text = ""
         cells = {name: value for name, value in record.values.items() if name != column}
         yield Row(text, Place(record.file, record.line, 1), source.settings, source.tags, cells, record)
 
@@ -133,17 +141,26 @@ class Binder:
     """Types rows for one model. Keeps the values of recent cells, as columns repeat them."""
 
     spec: ModelSpec
+    media: Media
     validate: bool = True
     _known: dict[tuple[str, str], Json] = field(default_factory=dict)
 
     def settings(self, row: Row, problems: Problems) -> dict[str, Json]:
-        """Return what the row sets for the model, the prompt's own settings over the cells."""
-        if not row.cells:
+        """Return what the row sets for the model, the prompt's own settings over the cells.
+
+        A cell that is wrong stays as it is: it was given, whatever else is missing.
+        """
+        if row.record is None:
             return dict(row.settings)
         found: dict[str, Json] = {}
         for name, cell in row.cells.items():
-            if name in self.spec.properties and name != PROMPT and cell is not None:
-                self._bind(row, name, cell, found, problems)
+            if name not in self.spec.properties or name == PROMPT or cell is None:
+                continue
+            if row.record.separator and isinstance(cell, str):
+                if cell != "":
+                    found[name] = self._typed(row, row.record, name, cell, problems)
+            else:
+                found[name] = self._sent(row, row.record, name, cell, problems)
         return {**found, **row.settings}
 
     def tags(self, row: Row) -> dict[str, Json]:
@@ -151,29 +168,31 @@ class Binder:
         inputs = self.spec.properties
         return {**{name: cell for name, cell in row.cells.items() if name not in inputs}, **row.tags}
 
-    def _bind(self, row: Row, name: str, cell: Json, found: dict[str, Json], problems: Problems) -> None:
-        is_text = row.record is not None and bool(row.record.separator)
-        if not (is_text and isinstance(cell, str)):
-            if self._allowed(row, name, cell, problems):
-                found[name] = cell
-            return
-        if cell == "":
-            return
+    def _typed(self, row: Row, record: Record, name: str, cell: str, problems: Problems) -> Json:
+        """Return what the text of a cell means, and is sent as."""
         key = (name, cell)
-        if key not in self._known:
-            try:
-                value = read_cell(self.spec, name, cell)
-            except ValueError as error:
-                problems.add(row.cell_place(name), str(error))
-                return
-            if not self._allowed(row, name, value, problems):
-                return
+        if key in self._known:
+            return self._known[key]
+        try:
+            value = read_cell(self.spec, name, cell)
+        except ValueError as error:
+            problems.add(row.cell_place(name), str(error))
+            return cell
+        before = len(problems.errors)
+        sent = self._sent(row, record, name, value, problems)
+        # A path means another file in another folder.
+        if sent == value and len(problems.errors) == before:
             if len(self._known) >= _CACHED_CELLS:
                 self._known.clear()
             self._known[key] = value
-        found[name] = self._known[key]
+        return sent
 
-    def _allowed(self, row: Row, name: str, value: Json, problems: Problems) -> bool:
+    def _sent(self, row: Row, record: Record, name: str, value: Json, problems: Problems) -> Json:
         finding = check_value(self.spec, name, value) if self.validate else check_sendable(name, value)
         problems.found(row.cell_place(name), finding)
-        return finding is None or not finding.fatal
+        if finding is not None and finding.fatal:
+            return value
+        sent, findings = self.media.sent(self.spec, name, value, Path(record.file).parent)
+        for _, wrong in findings:
+            problems.found(row.cell_place(name), wrong)
+        return sent

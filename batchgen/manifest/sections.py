@@ -13,10 +13,10 @@ from batchgen.catalog import schema
 from batchgen.catalog.check import SEED_MAX, enum_of, types_of
 from batchgen.catalog.price import Pricing
 from batchgen.catalog.schema import ModelSpec
-from batchgen.catalog.words import did_you_mean, listed, shown, value_text
+from batchgen.catalog.words import closest, did_you_mean, listed, shown, value_text
 from batchgen.manifest import durations, fields, keys, placeholders
 from batchgen.manifest.inputs import Checker
-from batchgen.manifest.problems import Place, Problems
+from batchgen.manifest.problems import UNREAD, Place, Problems
 from batchgen.manifest.seeds import NONE, Per, Seeds
 from batchgen.manifest.yamltext import Node
 
@@ -30,6 +30,7 @@ NAME_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 _SAMPLES: Mapping[str, object] = MappingProxyType({"integer": 2**40, "number": 1.5})
 
+_NEAR = 0.8
 _MAX_SEEDS = 1_000_000
 _MAX_WIDTH = 200
 _NO_RANDOM = f"random seeds could not be logged or made again; write a count, or numbers from 0 to {SEED_MAX}"
@@ -78,7 +79,8 @@ def models(node: Node | None, override: str | None, spec_of: SpecOf, problems: P
         if spec is not None:
             found.append(ModelChoice(spec, settings))
         elif model_id is not None:
-            hint = did_you_mean(model_id, schema.bundled_ids()) or f"known: {listed(schema.bundled_ids())}"
+            others = [known for known in schema.bundled_ids() if known != model_id]
+            hint = did_you_mean(model_id, others) or f"such as {listed(others)}; batchgen models lists them all"
             problems.add(id_node.place, f'unknown model "{model_id}"', hint)
     return found
 
@@ -187,10 +189,13 @@ def output(node: Node | None, folder: Path, problems: Problems) -> OutputSpec:
     return OutputSpec(directory, str(said["name"]), bool(said["sidecar"]))
 
 
-def check_name(template: str, place: Place, kinds: Mapping[str, Collection[str]] | None, problems: Problems) -> None:
+def check_name(
+    template: str, place: Place, kinds: Mapping[str, Collection[str]] | None, problems: Problems, *, whole: bool
+) -> None:
     """Tell Problems what is wrong with an output name's template.
 
-    `kinds` are the settings and tags it may use with their JSON types, None where other mistakes hide them.
+    `kinds` are the settings and tags it may use with their JSON types, None where no model is known; not `whole` are
+    they where a prompt file could not be read.
     """
     try:
         used = placeholders.fields(template)
@@ -199,9 +204,10 @@ def check_name(template: str, place: Place, kinds: Mapping[str, Collection[str]]
         return
     allowed = {**(kinds or {}), **NAME_FIELDS}
     for name, spec, conversion in used:
-        if name not in allowed and kinds is not None:
-            hint = did_you_mean(name, allowed) or f"it knows {listed(allowed)}"
-            problems.add(place, f"output.name: unknown field {{{name}}}", hint)
+        if name not in allowed:
+            if kinds is not None or closest(name, allowed, _NEAR):
+                hint = did_you_mean(name, allowed) or f"it knows {listed(allowed)}"
+                problems.add(place, f"output.name: unknown field {{{name}}}", hint if whole else f"{hint}, {UNREAD}")
         elif conversion or not all(_formats(_SAMPLES.get(kind, "x"), spec) for kind in allowed.get(name, ())):
             hint = "write a format that Python knows, such as {index:05} or {job:.6}"
             written = f"{name}!{conversion}" if conversion else f"{name}:{spec}"

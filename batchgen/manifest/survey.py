@@ -47,7 +47,7 @@ class _Pass:
         self._recipe = recipe
         self._problems = problems
         self._seeds_place = seeds_place
-        self._makers = [(Binder(model.spec, validate), Layouts(recipe, model)) for model in recipe.models]
+        self._makers = [(Binder(model.spec, recipe.media, validate), Layouts(recipe, model)) for model in recipe.models]
         self._texts: set[int] = set()
         self._told: set[tuple[str, str, str]] = set()
         self._validate = validate

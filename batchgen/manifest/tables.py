@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from batchgen.catalog.check import unsendable
+from batchgen.catalog.check import SENDABLE, unsendable
 from batchgen.job import Json
 from batchgen.manifest.problems import Place, Problems
 
@@ -168,7 +168,7 @@ def _json_records(lines: Iterator[tuple[int, str]], label: str, problems: Proble
         if not isinstance(values, dict):
             problems.add(Place(label, line, 1), "not a JSON object", 'write {"prompt": "..."} on each line')
         elif refusal is not None:
-            problems.add(Place(label, line, 1), refusal)
+            problems.add(Place(label, line, 1), refusal, SENDABLE)
         else:
             yield Record(values, label, line, raw)
 

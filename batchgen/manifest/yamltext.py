@@ -244,7 +244,7 @@ class _Builder:
         place = self.place(event.start_mark)
         if anchored is None:
             problem = f"the alias *{event.anchor} names nothing that is complete before it"
-            self.problems.add(place, problem, "text that starts with * must be in quotes")
+            self.problems.refuse(place, problem, "text that starts with * must be in quotes")
             anchored = _Anchored(Node(None, self.file), 1, 1)
         self._count(anchored.size, event)
         if len(self.stack) + anchored.height > MAX_DEPTH:
@@ -299,7 +299,7 @@ class _Builder:
         except ValueError as error:
             refusal = str(error)
         if refusal is not None:
-            self.problems.add(place, refusal, "put it in quotes if it is text")
+            self.problems.refuse(place, refusal, "put it in quotes if it is text")
             value = None
         assert not isinstance(value, list | dict)
         return Node(value, self.file, place.line, place.column)
@@ -308,7 +308,7 @@ class _Builder:
         if event.tag not in (None, "!", _STRING_TAG):
             shown = event.tag.replace("tag:yaml.org,2002:", "!!")
             hint = "remove it; text that starts with ! must be in quotes"
-            self.problems.add(self.place(event.start_mark), f"the tag {shown} has no meaning here", hint)
+            self.problems.refuse(self.place(event.start_mark), f"the tag {shown} has no meaning here", hint)
 
     def _count(self, size: int, event: yaml.Event) -> None:
         self.count += size

@@ -6,6 +6,7 @@ Live entries come from outside: every text is cut and made safe for a terminal.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from batchgen.errors import printable
 from batchgen.report import record
@@ -20,7 +21,7 @@ _TEXT_WIDTH = 300
 _SOURCES = {
     "live": "live catalog",
     "sandbox": "sandbox",
-    "bundled": "bundled with batchgen; the live catalog, and prices, need a token: set RUNCOMFY_TOKEN",
+    "bundled": "bundled with batchgen",
 }
 _RANGES = (
     ("minimum", "maximum", "{} to {}", "{} or more", "at most {}"),
@@ -43,7 +44,7 @@ def list_lines(listing: Record) -> list[str]:
     total = max(record.integer(listing, "total"), len(models))
     shown = counted(total, "model") if total == len(models) else f"{len(models)} of {counted(total, 'model')}"
     more = "" if total == len(models) else "; --limit shows more, --search and --category fewer"
-    return [*aligned(rows), f"{shown} ({_source(listing)}){more}"]
+    return [*aligned(rows), f"{shown} ({_source(listing)}){more}", *_note(listing)]
 
 
 def model_lines(model: Record) -> list[str]:
@@ -52,7 +53,7 @@ def model_lines(model: Record) -> list[str]:
     facts = [
         ("name", shorten(record.string(model, "name"), _TEXT_WIDTH)),
         ("categories", shorten(categories, _TEXT_WIDTH)),
-        ("price", price(model)),
+        ("price", price(model).removeprefix("price ")),
         ("", shorten(record.string(model, "pricing_note"), _TEXT_WIDTH)),
         ("outputs", _outputs(model)),
         ("source", _source(model)),
@@ -68,13 +69,8 @@ def model_lines(model: Record) -> list[str]:
     ]
     notes = [f"note: {shorten(note, _TEXT_WIDTH)}" for note in record.strings(model, "notes")]
     title = printable(record.string(model, "id"), 200)
-    return [
-        title,
-        *aligned([(f"  {label}", text) for label, text in facts if text]),
-        "inputs:",
-        *aligned(inputs),
-        *notes,
-    ]
+    said = aligned([(f"  {label}", text) for label, text in facts if text])
+    return [title, *said, "inputs:", *aligned(inputs), *notes, *_note(model)]
 
 
 def price(model: Record) -> str:
@@ -82,16 +78,21 @@ def price(model: Record) -> str:
     base = record.money(model, "base_price_usd")
     if base is None:
         return "price unknown"
-    return f"{dollars(base)} per {shorten(record.string(model, 'price_unit'), 20) or 'output'}"
+    return f"{shorten(dollars(base), 20)} per {shorten(record.string(model, 'price_unit'), 20) or 'output'}"
 
 
-def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines, every column but the last as wide as its widest cell."""
     widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _note(of: Record) -> list[str]:
+    note = record.string(of, "note")
+    return [f"prices and the live catalog need a token: {printable(note)}"] if note else []
 
 
 def _source(of: Record) -> str:

@@ -7,12 +7,13 @@ kept-alive connections. No redirect is followed, and addresses are built from id
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import SimpleNamespace, TracebackType
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Self
 
 import aiohttp
@@ -20,13 +21,14 @@ from yarl import URL
 
 from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
-from batchgen.job import CancelOutcome, Job, Reading, canonical
+from batchgen.job import CancelOutcome, InputFile, Job, Reading
 from batchgen.runcomfy import base as bases
 from batchgen.runcomfy import envelope, reading, transport, verdicts
 from batchgen.runcomfy.envelope import Envelope
 from batchgen.runcomfy.files import MAX_FILE_BYTES, Files
 from batchgen.runcomfy.hosts import AllowedHosts
 from batchgen.runcomfy.transport import Timeouts
+from batchgen.runcomfy.uploads import Uploads
 
 BALANCE_BASE = "https://api.runcomfy.net/prod/v2"
 """Where the account's balance is asked: another host of RunComfy's than the Model API."""
@@ -46,7 +48,8 @@ class Client:
     """The asynchronous Model API over HTTP; open it with `async with`.
 
     `base` may end in `/v1` or not; `name` is what `origin` returns if it is not the base's origin; `allow_hosts` are
-    entries as `hosts.parse_entry` explains. Raises UsageError for a base or an entry that cannot be.
+    entries as `hosts.parse_entry` explains; `inputs` says where the local files are that jobs send. Raises UsageError
+    for a base or an entry that cannot be.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Client:
         token: str,
         name: str | None = None,
         allow_hosts: Iterable[str] = (),
+        inputs: Mapping[InputFile, Path] = MappingProxyType({}),
         version: str = "0",
         timeouts: Timeouts | None = None,
         max_file_bytes: int = MAX_FILE_BYTES,
@@ -64,11 +68,26 @@ class Client:
         self._name = name or str(self._base.origin())
         self._token = token
         self._hosts = AllowedHosts.of(self._base, allow_hosts)
+        self._uploads = Uploads(inputs)
         self._agent = {"User-Agent": f"batchgen/{version}"}
         self._timeouts = timeouts or Timeouts()
         self._max_file_bytes = max_file_bytes
         self._stack = AsyncExitStack()
         self._include_cost = True
+        self._clock_skew: float | None = None
+
+    @property
+    def balance_base(self) -> str | None:
+        """Where the balance can be asked without sending the token to another origin; None where it cannot."""
+        own = self._base.origin()
+        if bases.is_loopback(own):
+            return f"{own}{URL(BALANCE_BASE).path}"
+        return BALANCE_BASE if own == URL(BALANCE_BASE).origin() else None
+
+    @property
+    def clock_skew(self) -> float | None:
+        """How many seconds this machine's clock is ahead of the server's, by its last dated answer."""
+        return self._clock_skew
 
     @property
     def origin(self) -> str:
@@ -100,15 +119,16 @@ class Client:
     async def submit(self, job: Job) -> str:
         """POST the job once and return its request id.
 
-        Raises Refused, Ambiguous, Rejected, ModelRejected, Forbidden, TokenError or BalanceError.
+        Raises Refused, Ambiguous, Rejected, ModelRejected, InputError, Forbidden, TokenError or BalanceError.
         """
         url = self._model_url(job.model, Stage.SUBMIT)
+        body = await self._uploads.body(job)
         wire = _Wire()
         timeout = aiohttp.ClientTimeout(total=self._timeouts.submit, connect=self._timeouts.connect)
         try:
             async with self._submits.post(
                 url,
-                data=canonical(dict(job.input)),
+                data=body,
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
                 timeout=timeout,
@@ -174,7 +194,13 @@ class Client:
             raise
 
     async def models(
-        self, *, search: str | None = None, limit: int = 100, offset: int = 0, include_schema: bool = False
+        self,
+        *,
+        search: str | None = None,
+        category: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        include_schema: bool = False,
     ) -> dict[str, object]:
         """Return one page of the catalog: `models`, a list of objects, and `total`.
 
@@ -183,6 +209,8 @@ class Client:
         query = {"limit": str(limit), "offset": str(offset)}
         if search:
             query["search"] = search
+        if category:
+            query["category"] = category
         if include_schema:
             query["include_schema"] = "true"
         answer = await self._get(self._url("models").with_query(query))
@@ -218,7 +246,10 @@ class Client:
             raise errors.Transient(ErrorInfo(kind, Stage.RUN, self._words(problem)), reached=False) from None
 
     def _read(self, reply: envelope.Reply) -> Envelope:
-        return envelope.open_envelope(reply, self._token, datetime.now(UTC))
+        now = datetime.now(UTC)
+        skew = envelope.clock_skew(reply.headers, now)
+        self._clock_skew = self._clock_skew if skew is None else skew
+        return envelope.open_envelope(reply, self._token, now)
 
     def _reading(self, read: Reading) -> Reading:
         if read.error is None:

@@ -119,6 +119,12 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(wait, MAX_RETRY_AFTER) if wait > 0 else None
 
 
+def clock_skew(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return how many seconds `now` is ahead of an answer's `Date`, None where it has none."""
+    said = _date(headers.get("Date", ""))
+    return (now - said).total_seconds() if said is not None else None
+
+
 def _date(raw: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(raw)

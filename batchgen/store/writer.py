@@ -1,7 +1,8 @@
 """Saving outputs so that a final name never stands for anything but a whole, checked, durable file.
 
 Bytes stream into hidden parts; when all outputs of a request have arrived they are checked, synced, renamed, and the
-folder is synced, in this order. All work on files happens on threads of the store's own, in as few hops as can be.
+folder is synced, in this order; a sidecar goes with them. All work on files happens on threads of the store's own, in
+as few hops as can be.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from aiofiles import threadpool
 
 from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
-from batchgen.job import File
+from batchgen.job import File, Job
 from batchgen.store import formats, pictures
 from batchgen.store.disk import Disk, disk_error
 from batchgen.store.folders import Folders
@@ -37,6 +38,9 @@ _THREADS = 4
 """Each may hold a decoded picture, some 50 MB at 4K."""
 
 Opener = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+Sidecar = Callable[[Job, str], bytes | None]
+"""Says what the JSON file beside a job's outputs of this name holds; None where there is to be none."""
+
 Result = TypeVar("Result")
 
 
@@ -52,11 +56,14 @@ class Limits:
 class Store:
     """The writer of one run directory. Close it, or use it as a context manager, when nothing is being saved."""
 
-    def __init__(self, run_dir: Path, *, disk: Disk, limits: Limits | None = None) -> None:
+    def __init__(
+        self, run_dir: Path, *, disk: Disk, limits: Limits | None = None, sidecar: Sidecar = lambda job, name: None
+    ) -> None:
         self._disk = disk
         self._folders = Folders(run_dir, self._disk)
         self._images = run_dir / IMAGES
         self._limits = limits or Limits()
+        self._sidecar = sidecar
         # Decoding takes tens of milliseconds: on the loop's own threads it would hold up name lookups.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
@@ -72,23 +79,26 @@ class Store:
     ) -> None:
         self.close()
 
-    async def save(self, openers: Sequence[Opener], *, job: str, attempt: int, name: str) -> tuple[File, ...]:
+    async def save(self, openers: Sequence[Opener], *, job: Job, attempt: int, name: str) -> tuple[File, ...]:
         """Make every output durable under `name`, a stem that may hold folders, and return them in order.
 
+        A sidecar becomes `name` with `.json`, durable with them; it is no output and not among the files.
         Raises DiskError, FileError, or what an opener raises; then, and when cancelled, no part is left behind, and
         whatever stands under a final name is whole.
         """
         *folders, stem = _components(name)
         parts = [
-            Part(self._images / part_name(job, attempt, number), self._make_images, self._disk)
+            Part(self._images / part_name(job.id, attempt, number), self._make_images, self._disk)
             for number in range(1, len(openers) + 1)
         ]
+        text = self._sidecar(job, name)
+        beside = Part(self._images / part_name(job.id, attempt, 0), self._make_images, self._disk)
         try:
             for opener, part in zip(openers, parts, strict=True):
                 await self._receive(opener, part)
-            return await self._hop(lambda: self._commit(parts, folders, stem))
+            return await self._hop(lambda: self._commit(parts, folders, stem, beside, text))
         except BaseException:
-            await self._hop(lambda: self._discard(parts))
+            await self._hop(lambda: self._discard([*parts, beside]))
             raise
 
     def _make_images(self) -> None:
@@ -118,17 +128,24 @@ class Store:
         with _disk_trouble(part.path):
             await _settled(threadpool.wrap(part, executor=self._threads).write(piece))
 
-    def _commit(self, parts: Sequence[Part], folders: Sequence[str], stem: str) -> tuple[File, ...]:
+    def _commit(
+        self, parts: Sequence[Part], folders: Sequence[str], stem: str, beside: Part, text: bytes | None
+    ) -> tuple[File, ...]:
         """Check, sync and name all parts, in this order. Runs on a thread, in one hop."""
         kinds = [_kind_of(part.head) for part in parts]
         sizes = [self._pixels(part, kind) for part, kind in zip(parts, kinds, strict=True)]
-        for part in parts:
+        names = _file_names(stem, kinds)
+        named = dict(zip(names, parts, strict=True))
+        if text is not None:
+            with _disk_trouble(beside.path):
+                beside.write(text)
+            named[f"{stem}.json"] = beside
+        for part in named.values():
             with _disk_trouble(part.path):
                 self._disk.fsync(part.fileno())
                 part.close()
         folder = self._folders.ensure(IMAGES, *folders)
-        names = _file_names(stem, kinds)
-        for part, file_name in zip(parts, names, strict=True):
+        for file_name, part in named.items():
             self._rename(part.path, folder / file_name)
         for touched in dict.fromkeys((folder, self._images)):
             with _disk_trouble(touched):

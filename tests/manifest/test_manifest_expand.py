@@ -57,7 +57,7 @@ def test_order_is_prompts_model_grid_zip_seeds_repeats(tmp_path: Path) -> None:
     """Every stage has two values here, and the last one changes fastest."""
     jobs = expanded(
         tmp_path,
-        f"model: [{MODEL}, {{id: {EDIT}, settings: {{image_urls: [u]}}}}]\nprompts: [a, b]\n"
+        f"model: [{MODEL}, {{id: {EDIT}, settings: {{image_urls: ['https://a.b/c']}}}}]\nprompts: [a, b]\n"
         "grid: {resolution: [1K, 2K], aspect_ratio: [1:1, 3:2]}\nzip: {output_format: [png, webp]}\n"
         "seeds: [7, 8]\nrepeats: 2\n",
     )

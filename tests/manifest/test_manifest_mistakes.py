@@ -1,4 +1,4 @@
-"""Every mistake of a manifest: its place, what is wrong, and what would be right."""
+"""Mistakes together, in lists, in files that are not there or damaged, and what is only a warning."""
 
 from __future__ import annotations
 
@@ -44,119 +44,6 @@ def mistakes(folder: Path, text: str, overrides: Overrides | None = None) -> lis
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "words"),
-    [
-        # the manifest's own keys
-        (HEAD + "setings: {}", "3:1", ['unknown key "setings"', 'did you mean "settings"?']),
-        (HEAD + "limits: {concurency: 3}", "3:10", ['"concurency" in limits', 'did you mean "concurrency"?']),
-        (HEAD + "qqq: 1", "3:1", ["the keys here are name, model"]),
-        (f"model: {MODEL}", "1:1", ["no prompts", "write prompts:"]),
-        ("prompts: [a]", "1:1", ["no model", "write model:"]),
-        ("- a\n- b\n", "1:1", ["a manifest must be a mapping"]),
-        # models
-        (
-            "model: google/nano-banana-2/text-to-imag\nprompts: [a]",
-            "1:8",
-            ["unknown model", f'did you mean "{MODEL}"?'],
-        ),
-        (f"model: [{{settings: {{}}}}, {MODEL}]\nprompts: [a]", "1:9", ["a model without id"]),
-        (f"model: [{{id: {MODEL}, settings: {{num_images: 9}}}}]\nprompts: [a]", "1:73", ["from 1 to 4"]),
-        ("model: 7\nprompts: [a]", "1:8", ["must be text"]),
-        ("model: google/nano-banana-2/edit\nprompts: [a]", "2:11", ["needs image_urls", "give it under settings"]),
-        # prompts
-        (f"model: {MODEL}\nprompts: a fox", "2:10", ["prompts must be a list"]),
-        (f"model: {MODEL}\nprompts: []", "2:10", ["prompts is empty"]),
-        (f"model: {MODEL}\nprompts: [7]", "2:11", ["a prompt must be text", '"7" in quotes']),
-        (f"model: {MODEL}\nprompts: ['  ']", "2:11", ["a prompt is empty"]),
-        (f"model: {MODEL}\nprompts:\n  - a fox: red", "3:5", ["if this is one prompt, put it in quotes"]),
-        (f"model: {MODEL}\nprompts: [{{tags: {{}}}}]", "2:11", ["neither text nor file"]),
-        (f"model: {MODEL}\nprompts: [{{text: a, file: b.txt}}]", "2:11", ["both text and file"]),
-        (f"model: {MODEL}\nprompts: [{{text: a, tag: {{}}}}]", "2:21", ['did you mean "tags"?']),
-        (f"model: {MODEL}\nprompts: [{{text: a, limit: 3}}]", "2:21", ["limit belongs to prompts with file"]),
-        (f"model: {MODEL}\nprompts: [{{text: '{{a}} {{b}}', vars: {{a: [x]}}}}]", "2:18", ["{b} has no value in vars"]),
-        (
-            f"model: {MODEL}\nprompts: [{{text: '{{fox}} {{foxx}}', vars: {{fox: [x]}}}}]",
-            "2:18",
-            ['did you mean "fox"?'],
-        ),
-        (f"model: {MODEL}\nprompts: [{{text: 'x', vars: {{a: [x]}}}}]", "2:30", ["vars.a is not in the text"]),
-        (f"model: {MODEL}\nprompts: [{{text: '{{a', vars: {{a: [x]}}}}]", "2:18", ["the braces do not match"]),
-        (f"model: {MODEL}\nprompts: [{{text: '{{a}}', vars: {{a: []}}}}]", "2:35", ["vars.a is empty"]),
-        (f"model: {MODEL}\nprompts: [{{text: '{{a}}', vars: {{a: [[x]]}}}}]", "2:36", ["must be text or a number"]),
-        (f"model: {MODEL}\nprompts: [{{text: '{{a}}', vars: {{a: [x]}}, tags: {{a: 1}}}}]", "2:47", ["taken by vars"]),
-        (
-            f"model: {MODEL}\nprompts: [{{file: god.csv}}]",
-            "2:18",
-            ["god.csv does not exist", 'did you mean "good.csv"?'],
-        ),
-        (f"model: {MODEL}\nprompts: [{{file: sub.txt}}]", "2:18", ["sub.txt is a folder"]),
-        (f"model: {MODEL}\nprompts: [{{file: m.yaml}}]", "2:18", ["no prompt list by its name", ".jsonl"]),
-        (f"model: {MODEL}\nprompts: [{{file: good.csv, column: Promt}}]", "2:36", ['did you mean "Prompt"?']),
-        (f"model: {MODEL}\nprompts: [{{file: good.csv, where: {{Categry: x}}}}]", "2:36", ['did you mean "Category"?']),
-        (
-            f"model: {MODEL}\nprompts: [{{file: good.csv, where: {{Category: x}}}}]",
-            "2:18",
-            ["no row of it matches where"],
-        ),
-        (f"model: {MODEL}\nprompts: [{{file: good.csv, limit: 0}}]", "2:35", ["1 or more"]),
-        (f"model: {MODEL}\nprompts: [{{file: bare.txt}}]", "2:18", ["it holds no prompts"]),
-        # inputs
-        (HEAD + "settings: {resolutoin: 2K}", "3:12", ['did you mean "resolution"?']),
-        (HEAD + "settings: {aspect_ratio: 16x9}", "3:26", ['did you mean "16:9"?', "one of auto"]),
-        (HEAD + 'settings: {safety_tolerance: "4"}', "3:30", ["write 4, a whole number"]),
-        (HEAD + "settings: {num_images: true}", "3:24", ["must be a whole number"]),
-        (HEAD + "settings: {prompt: a cat}", "3:12", ["prompts go under prompts"]),
-        (HEAD + "settings: [a]", "3:11", ["settings must be a mapping"]),
-        (HEAD + "settings: {seed: -1}", "3:18", ["a random seed could not be logged"]),
-        (HEAD + "grid: {resolution: 2K}", "3:20", ["grid.resolution must be a list", 'write ["2K"]']),
-        (HEAD + "grid: {resolution: []}", "3:20", ["grid.resolution is empty"]),
-        (HEAD + "grid: {resolution: [1K, 3K]}", "3:25", ["one of 0.5K, 1K, 2K, 4K"]),
-        (HEAD + "zip: {resolution: [1K], num_images: [1, 2]}", "3:6", ["resolution has 1, num_images has 2"]),
-        (HEAD + "grid: {resolution: [1K]}\nzip: {resolution: [2K]}", "4:7", ["in grid and in zip"]),
-        (HEAD + "exclude: [{resoluton: 2K}]", "3:12", ["neither an input nor a tag", 'did you mean "resolution"?']),
-        (HEAD + "exclude: [{resolution: 3K}]", "3:24", ["one of 0.5K"]),
-        (HEAD + "exclude: [{}]", "3:11", ["excludes everything"]),
-        # seeds
-        (HEAD + "seeds: random", "3:8", ["random seeds could not be logged"]),
-        (HEAD + "seeds: -1", "3:8", ["random seeds could not be logged"]),
-        (HEAD + "seeds: 0", "3:8", ["write none to send no seed"]),
-        (HEAD + "seeds: [7, -1]", "3:12", ["a seed cannot be -1"]),
-        (HEAD + "seeds: []", "3:8", ["seeds is empty"]),
-        (HEAD + "seeds: {start: 1, per: job}", "3:19", ["per is for derived seeds"]),
-        (HEAD + "seeds: {per: model}", "3:14", ["one of prompt, job, run"]),
-        (HEAD + "seeds: {conut: 3}", "3:9", ['did you mean "count"?']),
-        (HEAD + "seeds: 3\nsettings: {seed: 4}", "4:12", ["a seed is given here, and seeds at m.yaml:3:1"]),
-        (HEAD + "seeds: 3\ngrid: {seed: [4]}", "4:8", ["a seed is given here, and seeds at m.yaml:3:1"]),
-        # the rest
-        (HEAD + "repeats: 0", "3:10", ["a number from 1 to 100000"]),
-        (HEAD + "limits: {max_time: 2 hours}", "3:20", ["is not a duration", "write 90, 90s, 5m, 2h or 1d"]),
-        (HEAD + "limits: {max_cost_usd: -1}", "3:24", ["cannot be -1", "more than 0"]),
-        (HEAD + "limits: {concurrency: 1001}", "3:23", ["a number from 1 to 1000"]),
-        (HEAD + "limits: {submits_per_second: 0}", "3:30", ["more than 0 and at most 1000"]),
-        (HEAD + "output: {sidecar: yes}", "3:19", ["must be true or false"]),
-        (HEAD + "output: {dir: 'runs/{date}'}", "3:15", ["one manifest has one ledger"]),
-        (HEAD + "output: {name: '{indx}'}", "3:16", ["unknown field {indx}", 'did you mean "index"?']),
-        (HEAD + "output: {name: '{index:x5}'}", "3:16", ["the format of {index:x5} does not fit"]),
-        (HEAD + "output: {name: '{resolution:03d}'}", "3:16", ["does not fit"]),
-        (HEAD + "output: {name: '{index'}", "3:16", ["the braces do not match"]),
-        (HEAD + "output: {name: '{index:9999}'}", "3:16", ["does not fit"]),
-        (HEAD + "name: a/b", "3:7", ["no slashes"]),
-        (HEAD + "pricing: {per: second}", "3:16", ["one of output"]),
-        (HEAD + "pricing: {base_usd: free}", "3:21", ["an amount in USD"]),
-        (HEAD + "pricing: {times: {resolution: {3K: 2}}}", "3:32", ['"3K" is no value of it']),
-        (HEAD + "pricing: {plus: {web_search: 1}}", "3:18", ['did you mean "enable_web_search"?']),
-    ],
-)
-def test_each_mistake_names_its_place_and_its_fix(text: str, place: str, words: list[str], folder: Path) -> None:
-    told = mistakes(folder, text)
-
-    assert len(told) == 1
-    assert told[0].startswith(f"m.yaml:{place}: ")
-    for word in words:
-        assert word in told[0]
-
-
-@pytest.mark.parametrize(
     ("name", "expected"),
     [
         (
@@ -184,33 +71,6 @@ def test_mistakes_in_lists_name_the_cell(name: str, expected: list[str], folder:
         assert text.startswith(start)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        (Overrides(model="no/such"), '--model: unknown model "no/such"'),
-        (Overrides(settings=("resolution",)), '--set: "resolution" is not key=value'),
-        (Overrides(settings=("resolutoin=2K",)), 'did you mean "resolution"?'),
-        (Overrides(settings=("num_images=9",)), "--set: num_images cannot be 9; from 1 to 4"),
-        (Overrides(settings=("num_images=x",)), '--set: num_images cannot be "x"; it must be a whole number'),
-        (Overrides(settings=("num_images=1", "num_images=2")), "--set: num_images is given twice"),
-        (Overrides(settings=("resolution=\udc80",)), "--set: half of a surrogate pair"),
-        (Overrides(grid=("resolution=1K,3K",)), '--grid: resolution cannot be "3K"'),
-        (Overrides(grid=("resolution=1K",), settings=("resolution=2K",)), "--grid: resolution is given by --set too"),
-        (Overrides(seeds="random"), '--seeds: seeds cannot be "random"'),
-        (Overrides(seeds="3", settings=("seed=4",)), "--set: a seed is given here, and seeds at --seeds"),
-        (Overrides(prompt_column="text"), "--prompt-column: this manifest names no prompt file"),
-        (Overrides(concurrency="many"), "--concurrency: limits.concurrency must be a whole number"),
-        (Overrides(max_cost_usd="0"), "--max-cost: limits.max_cost_usd cannot be 0"),
-        (Overrides(max_time="soon"), "--max-time: limits.max_time cannot be"),
-    ],
-)
-def test_mistakes_on_the_command_line_name_the_option(overrides: Overrides, expected: str, folder: Path) -> None:
-    told = mistakes(folder, HEAD, overrides)
-
-    assert len(told) == 1
-    assert expected in told[0]
-
-
 def test_nothing_hides_another_mistake(folder: Path) -> None:
     told = mistakes(
         folder,
@@ -233,6 +93,54 @@ def test_nothing_hides_another_mistake(folder: Path) -> None:
         "m.yaml:8:16",
         "near.csv:1:1",
     ]
+
+
+def test_a_file_that_cannot_be_read_hides_no_name(folder: Path) -> None:
+    """The field may be a column of the missing file, and the message says so."""
+    told = mistakes(
+        folder,
+        f"model: {MODEL}\nprompts: [{{file: typo.csv}}]\nexclude: [{{Kategory: x}}]\noutput: {{name: '{{indx}}'}}\n",
+    )
+
+    assert [text.split(": ")[0] for text in told] == ["m.yaml:2:18", "m.yaml:3:12", "m.yaml:4:16"]
+    assert all("unless what could not be read has it" in text for text in told[1:])
+
+
+def test_an_unknown_model_hides_no_misspelt_field_and_accuses_no_input(folder: Path) -> None:
+    told = mistakes(folder, "model: no/such\nprompts: [a]\noutput: {name: '{indx}_{resolution}'}\n")
+
+    assert [text.split(": ")[0] for text in told] == ["m.yaml:1:8", "m.yaml:3:16"]
+    assert "unknown field {indx}" in told[1]
+
+
+def test_a_row_without_a_prompt_hides_no_other_cell(folder: Path) -> None:
+    """Neither does a table without the column."""
+    rows = "prompt,num_images,resolution\n,9,3K\na,8,1K\n"
+    (folder / "rows.csv").write_text(rows)
+    (folder / "promt.csv").write_text(rows.replace("prompt", "promt"))
+
+    told = mistakes(folder, f"model: {MODEL}\nprompts: [{{file: rows.csv}}, {{file: promt.csv}}]")
+
+    assert [text.split(": ")[0] for text in told] == [
+        "promt.csv:1:1",
+        "promt.csv:2:2",
+        "promt.csv:2:4",
+        "promt.csv:3:3",
+        "rows.csv:2:1",
+        "rows.csv:2:2",
+        "rows.csv:2:4",
+        "rows.csv:3:3",
+    ]
+
+
+def test_every_file_of_a_list_is_told_of_at_its_own_place(folder: Path) -> None:
+    told = mistakes(
+        folder,
+        "model: google/nano-banana-2/edit\nprompts: [{text: a, file: b.csv, settings: {num: 1}}]\nsettings:\n"
+        "  image_urls:\n  - no.png\n  - http://a.b/c\n",
+    )
+
+    assert [text.split(": ")[0] for text in told] == ["m.yaml:2:11", "m.yaml:2:42", "m.yaml:5:5", "m.yaml:6:5"]
 
 
 @pytest.mark.parametrize(

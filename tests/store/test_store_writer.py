@@ -17,12 +17,13 @@ from PIL import Image
 
 from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
-from batchgen.job import File
+from batchgen.job import File, Job
 from batchgen.ledger.files import REAL_DISK, RealDisk
 from batchgen.store import clean_parts
 from batchgen.store.writer import Limits, Store
 
 JOB = "0123456789abcdef0123456789abcdef"
+THE_JOB = Job(JOB, 1, "some/model", {"prompt": "a fox"})
 Opener = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 
 
@@ -59,7 +60,7 @@ def opener(
 
 
 def save(store: Store, *openers: Opener, name: str = "fox", attempt: int = 1) -> tuple[File, ...]:
-    return asyncio.run(store.save(openers, job=JOB, attempt=attempt, name=name))
+    return asyncio.run(store.save(openers, job=THE_JOB, attempt=attempt, name=name))
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_cancellation_leaves_no_part(store: Store, tmp_path: Path) -> None:
             await asyncio.Event().wait()
 
         openers = [opener(picture()), opener(noise(700), pause=stall())]
-        saving = asyncio.create_task(store.save(openers, job=JOB, attempt=1, name="fox"))
+        saving = asyncio.create_task(store.save(openers, job=THE_JOB, attempt=1, name="fox"))
         await arrived.wait()
         assert files_in(tmp_path) == [f"images/.{JOB}-1-1.part", f"images/.{JOB}-1-2.part"]
         saving.cancel()
@@ -335,7 +336,7 @@ def test_a_cancelled_commit_ends_whole(tmp_path: Path) -> None:
         held = asyncio.Event()
         go = asyncio.run_coroutine_threadsafe
         disk.hold = lambda: (loop.call_soon_threadsafe(held.set), go(asyncio.sleep(0.05), loop).result())
-        saving = asyncio.create_task(store.save([opener(picture())], job=JOB, attempt=1, name="fox"))
+        saving = asyncio.create_task(store.save([opener(picture())], job=THE_JOB, attempt=1, name="fox"))
         await held.wait()
         saving.cancel()
         await asyncio.sleep(0)
@@ -360,7 +361,7 @@ def test_many_saves_at_once_do_not_disturb_each_other(store: Store, tmp_path: Pa
     async def run() -> list[tuple[File, ...]]:
         return await asyncio.gather(
             *(
-                store.save([opener(picture())] * 2, job=f"{number:032x}", attempt=1, name=f"{number % 3}/{number}")
+                store.save([opener(picture())] * 2, job=Job(f"{number:032x}", number, "some/model", {}), attempt=1, name=f"{number % 3}/{number}")
                 for number in range(20)
             )
         )

@@ -101,7 +101,8 @@ class Survey:
 
     `counts` are over the selected jobs: all `jobs`, and each state; beside them `duplicates` of the manifest, `removed`
     and `missing` of the ledger. `low` and `high` are USD over the jobs to POST, `unpriced` the models among them
-    without a price. `unlisted` are ledger jobs outside the counts that are not done.
+    without a price, `loose` how many of them may cost more than `high`. `unlisted` are ledger jobs outside the counts
+    that are not done.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -109,6 +110,7 @@ class Survey:
     low: Decimal = ZERO
     high: Decimal = ZERO
     unpriced: set[str] = field(default_factory=set)
+    loose: int = 0
     first: list[Post] = field(default_factory=list)
     unlisted: tuple[str, ...] = ()
 
@@ -125,6 +127,7 @@ class Survey:
         if post.cost is None:
             self.unpriced.add(post.job.model)
         else:
+            self.loose += not post.cost.firm
             self.low += post.cost.low
             self.high += post.cost.high
 

@@ -30,10 +30,11 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An estimate in USD."""
+    """An estimate in USD; without a `firm` ceiling the server may make, and charge for, more outputs than asked."""
 
     low: Decimal
     high: Decimal
+    firm: bool = True
 
 
 def estimate(pricing: Pricing, base_usd: Decimal | None, spec: ModelSpec, job_input: Mapping[str, Json]) -> Cost | None:
@@ -49,7 +50,7 @@ def estimate(pricing: Pricing, base_usd: Decimal | None, spec: ModelSpec, job_in
     for key, factors in pricing.times.items():
         each *= factors.get(value_text(_value(spec, job_input, key)), Decimal(1))
     extra = sum((usd for key, usd in pricing.plus.items() if _value(spec, job_input, key)), Decimal(0))
-    return Cost(each * outputs + extra, (each + extra) * outputs)
+    return Cost(each * outputs + extra, (each + extra) * outputs, has_firm_ceiling(spec, job_input))
 
 
 def outputs_asked(spec: ModelSpec, job_input: Mapping[str, Json]) -> int:

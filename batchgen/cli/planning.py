@@ -18,7 +18,7 @@ from batchgen.manifest.loader import load
 from batchgen.plan import Survey
 from batchgen.report import plan_text
 from batchgen.report.text import counted
-from batchgen.state import Fact, RunState
+from batchgen.state import Fact, RunState, State
 from batchgen.store.names import render
 
 FIRST_SHOWN = 3
@@ -82,6 +82,21 @@ def _shown_job(job: Job, template: str) -> dict[str, object]:
     }
 
 
+def remarks(choice: Choice, loaded: Loaded, state: RunState, found: Survey) -> list[str]:
+    """Return what a person should know of this plan beyond the manifest's own warnings."""
+    notes = of_refresh(choice, loaded, state)
+    if found.loose:
+        notes.append(
+            f"{counted(found.loose, 'job')} with limit_generations: false may make, and cost, more pictures than asked"
+        )
+    kinds = {one.error.kind for _, one in state.attempts() if one.error is not None}
+    strangers = sorted(choice.policy.retry - kinds - {State.LOST.value, State.CANCELLED.value, "missing"})
+    if strangers:
+        known = ", ".join(sorted(kinds)) or "nothing failed yet"
+        notes.append(f"--retry {','.join(strangers)}: no job failed like that; failed here: {known}")
+    return notes
+
+
 def of_refresh(choice: Choice, loaded: Loaded, state: RunState) -> list[str]:
     """Return what `--refresh-schema` changes: the schemas, and jobs of the ledger that would be others by them."""
     notes = [
@@ -141,7 +156,8 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     loaded = load_manifest(choice)
     state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
     rules = rules_of(choice, loaded, _live_prices(choice, models_without_price(loaded)))
-    shown = as_object(loaded, survey(choice, loaded, state, rules), of_refresh(choice, loaded, state))
+    found = survey(choice, loaded, state, rules)
+    shown = as_object(loaded, found, remarks(choice, loaded, state, found))
     if as_json:
         console.show_json(shown)
     else:

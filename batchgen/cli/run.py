@@ -70,16 +70,20 @@ class _Run:
     def _say_what_will_happen(self, found: Survey) -> None:
         if not self.manner.is_silent:
             shown = planning.as_object(self.loaded, found)
-            notes = planning.of_refresh(self.choice, self.loaded, self.state)
+            notes = planning.remarks(self.choice, self.loaded, self.state, found)
             warnings = (f"warning: {errors.printable(str(one))}" for one in (*self.loaded.manifest.warnings, *notes))
             console.say(*warnings, *plan_text.header_lines(shown))
 
     def _pin_schemas(self) -> None:
         """Keep the schemas that the first jobs were checked against: later runs use them, whatever ships with us."""
-        pinned, specs = self.loaded.pinned, self.loaded.specs
-        if self.loaded.replaced or specs.keys() - pinned.keys():
-            content = pin.document({**pinned, **specs}.values())
-            replace_durably(REAL_DISK, self.loaded.place.catalog, content)
+        catalog, specs = self.loaded.place.catalog, self.loaded.specs
+        if self.choice.refresh_schema:
+            pinned, wanted = self.loaded.pinned, {**self.loaded.pinned, **specs}
+        else:
+            pinned = pin.read(catalog)
+            wanted = {**specs, **pinned}
+        if self.loaded.replaced or wanted.keys() != pinned.keys():
+            replace_durably(REAL_DISK, catalog, pin.document(wanted.values()))
 
     def _batch(self, client: Client, found: Survey) -> Batch:
         manifest, place = self.loaded.manifest, self.loaded.place

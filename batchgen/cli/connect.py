@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import batchgen
 from batchgen import errors
@@ -19,7 +19,9 @@ from batchgen.catalog.price import base_price_of
 from batchgen.cli.sandbox_process import sandbox_process
 from batchgen.job import InputFile
 from batchgen.runcomfy import base, token
-from batchgen.runcomfy.client import Client
+
+if TYPE_CHECKING:
+    from batchgen.runcomfy.client import Client
 
 SANDBOX = "sandbox"
 """What the ledger names as `api` for the sandbox, whose port is another one every time."""
@@ -68,6 +70,8 @@ async def connected(
 
     `inputs` are the local files that jobs may send.
     """
+    from batchgen.runcomfy.client import Client  # aiohttp is a third of a plan's time, and most plans need no network
+
     if not to.is_sandbox:
         async with Client(
             base=to.base, token=to.token, allow_hosts=allow_hosts, inputs=inputs, version=batchgen.__version__

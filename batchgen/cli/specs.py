@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchgen import errors
 from batchgen.catalog import pin, schema
@@ -16,7 +17,9 @@ from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import did_you_mean, listed
 from batchgen.cli import loop
 from batchgen.cli.connect import account, connected, patiently
-from batchgen.runcomfy.client import Client
+
+if TYPE_CHECKING:
+    from batchgen.runcomfy.client import Client
 
 
 @dataclass(slots=True)
@@ -31,8 +34,8 @@ class Specs:
     catalog: Callable[[], Path]
     sandbox: bool = False
     refresh: bool = False
-    _pinned: Mapping[str, ModelSpec] | None = None
-    _found: dict[str, ModelSpec | None] = field(default_factory=dict)
+    _pinned: Mapping[str, ModelSpec] | None = field(default=None, init=False)
+    _found: dict[str, ModelSpec | None] = field(default_factory=dict, init=False)
 
     def __call__(self, model: str) -> ModelSpec | None:
         """Return the schema to check the model's inputs against."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import batchgen
 from batchgen import errors, events
-from batchgen.cli import console
+from batchgen.cli import console, stream
 from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.cli.manner import Manner
 from batchgen.cli.sidecars import no_sidecar
@@ -153,6 +153,9 @@ class Batch:
         """Write `run_finished` and the summary, and say how it went."""
         if self.journal.failed is not None:
             causes = (*causes, Cause(Why.DISK, str(self.journal.failed)))
+        # Files are known by looking only: what was collected again, or made by another attempt, is there.
+        whole = stream.wholeness(self.place.path)
+        self.state.counts["missing"] = len(stream.missing(self.state, whole))
         ended = verdict(causes, self.state.counts)
         try:
             await engine.recorder.record(self._run_finished(ended))

@@ -15,16 +15,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Duration(click.ParamType[float]):
-    """Seconds, written as `90`, `90s`, `5m`, `2h` or `1d`."""
+    """Seconds, written as `90`, `90s`, `5m`, `2h` or `1d`; 0 only with `zero`."""
 
     name = "duration"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the text."""
         if isinstance(value, float):
             return value
         try:
-            return durations.parse(str(value))
+            return durations.parse(str(value), zero=self._zero)
         except ValueError as problem:
             self.fail(str(problem), param, ctx)
 
@@ -116,7 +119,7 @@ running = grouped(
         show_default=True,
         help="On the first Ctrl-C: let what is in flight finish, leave it to the server, or cancel what still queues.",
     ),
-    click.option("--grace", type=Duration(), default="30s", show_default=True, help="How long to drain."),
+    click.option("--grace", type=Duration(zero=True), default="30s", show_default=True, help="How long to drain."),
     click.option(
         "--if-running",
         type=click.Choice(["fail", "skip"]),

@@ -60,7 +60,6 @@ class Engine:
         limits: Limits,
         listeners: Sequence[Listener] = (),
         now: Now = time.time,
-        chance: random.Random | None = None,
     ) -> None:
         self.stop = Stop()
         self._limits = limits
@@ -69,8 +68,7 @@ class Engine:
         self._shelter = Shelter()
         self._recorder = Recorder(ledger, state, (self._budget, *listeners), self._shelter, now)
         self._state = state
-        chance = chance or random.Random()  # noqa: S311 - it spreads waits
-        context = Context(api, self._recorder, self.stop, self._shelter, Silence(), chance)
+        context = Context(api, self._recorder, self.stop, self._shelter, Silence(), random.Random())  # noqa: S311
         pace = Pace(limits.submits_per_second)
         self._submitter = Submitter(context, namer, budget=self._budget, pace=pace, max_jobs=limits.max_jobs)
         self._follower = Follower(context, wait=limits.wait)

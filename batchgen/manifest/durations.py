@@ -10,8 +10,8 @@ LONGEST = 366 * 86400.0
 HINT = "write 90, 90s, 5m, 2h or 1d"
 
 
-def parse(text: str) -> float:
-    """Return a duration in seconds, more than 0 and at most 366 days.
+def parse(text: str, *, zero: bool = False) -> float:
+    """Return a duration in seconds, more than 0 (or, with `zero`, 0 itself) and at most 366 days.
 
     Raises ValueError with a sentence.
     """
@@ -19,6 +19,6 @@ def parse(text: str) -> float:
     if match is None:
         raise ValueError(f'"{text[:80]}" is not a duration')
     seconds = float(match[1]) * _SECONDS[match[2]]
-    if not 0 < seconds <= LONGEST:
+    if not (0 < seconds <= LONGEST or (zero and seconds == 0)):
         raise ValueError("a duration must be longer than 0 and at most 366 days")
     return seconds

@@ -34,7 +34,7 @@ class FullDisk:
 
     def bend(self) -> None:
         """Take the place of the system's calls."""
-        os.write, os.unlink, os.ftruncate = self.write, self.unlink, self.truncate  # type: ignore[assignment]
+        os.write, os.unlink, os.ftruncate = self.write, self.unlink, self.truncate
 
     def write(self, descriptor: int, data: Any) -> int:
         """Write what there is room for."""
@@ -98,7 +98,7 @@ def hold_summary(flag: Path) -> None:
                 time.sleep(0.02)
         rename(disk, source, target)
 
-    files.RealDisk.rename = bent  # type: ignore[method-assign]
+    files.RealDisk.rename = bent  # type: ignore[method-assign,assignment]
 
 
 def bend(how: dict[str, Any]) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from batchgen import events, plan
 from batchgen.catalog.price import Cost
@@ -49,13 +52,14 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """The end of the process after so many `rounds` of its loop.
+    """The end of the process after so many `rounds` of its loop; with `writing`, then while a line is on its way.
 
     `kept` is the share of what was on its way to the ledger that got there, less `cut` bytes; `nuls` NUL bytes follow.
     `names` tells, one by one, whether names of pictures that were not yet durable survive.
     """
 
     rounds: int
+    writing: bool = False
     kept: float = 0.0
     cut: int = 0
     nuls: int = 0
@@ -193,7 +197,7 @@ class Desk:
         opened = self.place.open_for_writing(disk=QuickDisk(), now=self.wrong_clock, on_failure=trouble)
         with opened as (journal, state):
             clerk = journal._thread = Clerk()
-            self.loop = VirtualLoop(end.rounds if isinstance(end, Death) else None)
+            self.loop = _loop_until(end, clerk)
             try:
                 life = self._live(jobs, wishes, manifest, end, journal, state, trouble)
                 return self.loop.run_until_complete(life)
@@ -221,26 +225,28 @@ class Desk:
         collecting = stream.collection(self.place.log, state, rules)
         found = self.survey(jobs, chosen, state, wishes.policy)
         if wishes.policy.fetch:
-            found.counts = state.counts | {}
+            found.counts = Counter(state.counts)
             found.counts["missing"] = sum(work.again for work in collecting)
             found.unlisted = tuple(state.unlisted)
         posts = () if wishes.policy.fetch else [job for job in jobs if job.id in chosen]
         source = stream.work(collecting, posts, state, rules)
-        engine = Engine(
-            self.remote,
-            self.pictures,
-            journal,
-            state,
-            stream.namer("{slug}", state),
-            limits=Limits(wishes.concurrency, 2, 20.0, wishes.max_cost_usd, wishes.max_jobs, 1800.0),
-            now=self.wrong_clock,
-            chance=random.Random(7),
-        )
+        # Jitter is chance too, and a life must be the same when it is lived again.
+        with mock.patch.object(random, "Random", partial(random.Random, 7)):
+            engine = Engine(
+                self.remote,
+                self.pictures,
+                journal,
+                state,
+                stream.namer("{slug}", state),
+                limits=Limits(wishes.concurrency, 2, 20.0, wishes.max_cost_usd, wishes.max_jobs, 1800.0),
+                now=self.wrong_clock,
+            )
         trouble.watch(engine)
         await engine.recorder.record(self._run_started(found, manifest, "fetch" if wishes.policy.fetch else "run"))
         if isinstance(end, Interrupt):
             asyncio.get_running_loop().call_later(end.after, _interrupt, engine.stop, end)
         causes = await engine.run(source)
+        state.counts["missing"] = len(stream.missing(state, rules.whole))
         ended = verdict(causes, state.counts)
         await engine.recorder.record(
             events.RunFinished(
@@ -293,6 +299,13 @@ class Desk:
         with self.place.log.open("ab") as log:
             log.write(lost[: max(0, int(len(lost) * death.kept) - death.cut)] + b"\0" * death.nuls)
         self.pictures.lose_power(death.names)
+
+
+def _loop_until(end: Interrupt | Death | None, clerk: Clerk) -> VirtualLoop:
+    if not isinstance(end, Death):
+        return VirtualLoop()
+    writing = end.writing
+    return VirtualLoop(end.rounds, lambda: bool(clerk.on_the_way) or not writing)
 
 
 def _interrupt(stop: Stop, wish: Interrupt) -> None:

@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from PIL import Image
 
@@ -50,7 +50,7 @@ class Scripted:
             def do_GET(self) -> None:
                 if self.path.startswith("/v1/models"):
                     script.asked.append(self.path)
-                    self.answer(*script._of_catalog(urlsplit(self.path).path.removeprefix("/v1/models")))
+                    self.answer(*script._of_catalog(urlsplit(self.path)))
                 elif self.path.startswith("/files/"):
                     self.answer(200, script._picture)
                 else:
@@ -82,11 +82,14 @@ class Scripted:
         self._thread.start()
         return self
 
-    def _of_catalog(self, path: str) -> tuple[int, object]:
-        if path.lstrip("/") in self.models:
-            return 200, self.models[path.lstrip("/")]
-        if not path and self.models:
-            return 200, {"models": list(self.models.values()), "total": len(self.models)}
+    def _of_catalog(self, url: SplitResult) -> tuple[int, object]:
+        model = url.path.removeprefix("/v1/models").removeprefix("/")
+        if model in self.models:
+            return 200, self.models[model]
+        if not model and self.models:
+            query = parse_qs(url.query)
+            start, size = (int(query[name][0]) for name in ("offset", "limit"))
+            return 200, {"models": list(self.models.values())[start : start + size], "total": len(self.models)}
         return self.catalog, {"error_message": "no catalog today"}
 
     def __exit__(

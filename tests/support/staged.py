@@ -1,4 +1,4 @@
-"""An API in this process that stops at one stage until it is let go: so a signal meets a command where a test wants it."""
+"""An API in this process that stops at one stage until it is let go: a signal meets a command where a test wants it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ class Staged:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                if self.path.endswith("/cancel"):
+                    return self.answer({"request_id": self.path.split("/")[3], "outcome": "not_cancellable"})
                 script.taken.append(f"request-{len(script.taken) + 1}")
                 request_id = script.taken[-1]
                 script.pass_by("submit")
-                self.answer({"request_id": request_id})
+                return self.answer({"request_id": request_id})
 
             def do_GET(self) -> None:
-                parts = self.path.split("/")
+                parts = self.path.partition("?")[0].split("/")
                 stage = "models" if parts[2] == "models" else "file" if parts[1] == "files" else parts[-1]
                 script.pass_by(stage)
                 if stage == "models":
@@ -61,7 +63,7 @@ class Staged:
                 except ConnectionError:
                     pass
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

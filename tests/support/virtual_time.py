@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -23,9 +23,13 @@ class _Jumping(selectors.SelectSelector):
     now = 0.0
     left: int | None = None
 
+    def __init__(self, when: Callable[[], bool]) -> None:
+        super().__init__()
+        self._when = when
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.left is not None:
-            if self.left <= 0:
+            if self.left <= 0 and self._when():
                 raise Died
             self.left -= 1
         ready = super().select(0)
@@ -37,10 +41,10 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop on virtual seconds, beginning at 1000. After `rounds` of its work it raises Died."""
+    """A loop on virtual seconds, beginning at 1000. After `rounds` of its work, once `when` holds, it raises Died."""
 
-    def __init__(self, rounds: int | None = None) -> None:
-        self._jumping = _Jumping()
+    def __init__(self, rounds: int | None = None, when: Callable[[], bool] = lambda: True) -> None:
+        self._jumping = _Jumping(when)
         super().__init__(self._jumping)
         self._jumping.left = rounds
 

@@ -198,8 +198,6 @@ class RunState:
         if known is None:
             known = self.jobs[event.job] = JobState()
         before = known.state
-        if before is State.DONE and isinstance(event, events.Done) and self.counts["missing"] > 0:
-            self.counts["missing"] -= 1
         attempt = known.attempt(event.attempt)
         spent = attempt.committed_usd()
         self._advance(attempt, event)

@@ -66,7 +66,8 @@ def _usage(command: click.Command) -> str:
 
 
 def _name(argument: click.Argument) -> str:
-    return str(argument.name).upper()
+    name = str(argument.name).upper()
+    return argument.metavar or (name if argument.required else f"[{name}]")
 
 
 def options_of(command: click.Command) -> Iterator[click.Option]:

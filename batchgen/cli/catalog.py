@@ -106,7 +106,7 @@ async def _listing(client: Client, wanted: Wanted) -> Record:
         found = record.mappings(page, "models")[:size]
         models += map(entry, found)
         total = record.integer(page, "total")
-        if not found or len(models) >= total:
+        if not found or (len(models) >= total if total else len(found) < size):
             break
     return {"models": models, "total": max(total, len(models))}
 

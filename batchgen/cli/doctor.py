@@ -6,6 +6,7 @@ The token goes to the API's origin alone, here too: a balance that is kept elsew
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -80,8 +81,8 @@ def examine(manifest: Path | None, output_dir: Path | None, *, as_json: bool) ->
         shown = [{"check": one.name, "status": one.status.value, "found": one.found, "fix": one.fix} for one in checks]
         console.show_json({"checks": shown, "exit_code": int(code)})
     else:
-        rows = [(one.status.value, one.name, "; ".join(filter(None, (one.found, one.fix)))) for one in checks]
-        console.show(aligned(rows))
+        texts = [errors.printable("; ".join(filter(None, (one.found, one.fix)))) for one in checks]
+        console.show(aligned([(one.status.value, one.name, text) for one, text in zip(checks, texts, strict=True)]))
     return code
 
 
@@ -178,7 +179,7 @@ def _clock(skew: float | None) -> Check:
 
 def _folder(manifest: Path | None, output_dir: Path | None) -> Check:
     try:
-        run_dir = place.of_manifest(manifest, output_dir=output_dir) if manifest else output_dir or Path("runs")
+        run_dir = output_dir or (place.of_manifest(manifest) if manifest else Path("runs"))
     except errors.ManifestError:
         return Check("folder", Status.NOT_CHECKED, "the manifest that names it cannot be read")
     try:
@@ -199,7 +200,7 @@ def _manifest(manifest: Path | None, output_dir: Path | None) -> tuple[Loaded | 
         loaded = load_manifest(Choice(manifest, Overrides(), Policy(), output_dir=output_dir))
     except errors.ManifestError as problem:
         first, *others = map(str, problem.problems)
-        fix = f"batchgen plan {manifest} shows the other {len(others)}" if others else ""
+        fix = f"batchgen plan {shlex.quote(str(manifest))} shows the other {len(others)}" if others else ""
         return None, [Check("manifest", Status.WRONG, first, fix, ExitCode.DATA)]
     except errors.RunError as problem:
         return None, [Check.wrong("manifest", problem)]

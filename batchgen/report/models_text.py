@@ -14,7 +14,7 @@ from batchgen.report.money import dollars
 from batchgen.report.record import Record
 from batchgen.report.text import columns, counted, shorten
 
-_WIDEST_ID = 72
+_WIDEST_ID = 100
 _WIDEST_NAME = 32
 _OPTIONS_SHOWN = 24
 _TEXT_WIDTH = 300

@@ -54,7 +54,7 @@ def test_factors_of_numbers_and_flags_are_found_by_their_text() -> None:
 
     cost = estimate(rule, None, spec, {"safety_tolerance": 6, "limit_generations": False})
 
-    assert cost == Cost(Decimal(10), Decimal(10))
+    assert cost == Cost(Decimal(10), Decimal(10), firm=False)
 
 
 def test_the_live_price_serves_where_the_manifest_has_none() -> None:

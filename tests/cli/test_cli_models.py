@@ -232,6 +232,15 @@ def test_with_a_token_the_live_catalog_is_listed_and_searched(place: Workplace) 
     ]
 
 
+def test_a_long_list_is_asked_for_page_by_page(elsewhere: Workplace, catalog: Scripted) -> None:
+    catalog.models |= {f"acme/{number}": {"model_id": f"acme/{number}"} for number in range(610)}
+    listed = elsewhere.run("models", "--limit", "600", "--json").json
+
+    assert len({one["id"] for one in listed["models"]}) == 600
+    assert listed["total"] == 611
+    assert [path.partition("?")[2] for path in catalog.asked] == ["limit=500&offset=0", "limit=100&offset=500"]
+
+
 def test_a_sandbox_can_be_asked_without_an_account(place: Workplace) -> None:
     listed = without_token(place).run("models", "--sandbox", "--json").json
 

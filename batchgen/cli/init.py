@@ -54,7 +54,9 @@ output:
 def init(path: Path, program: str) -> None:
     """Write a manifest where nothing stands yet, and show the next command. Raises UsageError and DiskError."""
     if path.suffix.lower() not in _YAML:
-        raise errors.UsageError(f"{path}: a manifest's name ends in {' or '.join(_YAML)}; write {path.with_suffix('.yaml')}")
+        raise errors.UsageError(
+            f"{path}: a manifest's name ends in {' or '.join(_YAML)}; write {path.with_suffix('.yaml')}"
+        )
     shown = errors.printable(shlex.quote(str(path)))
     runs = errors.printable(f"runs/{path.stem}/images, beside this file")
     content = TEMPLATE.format(schema=editor.shipped().as_uri(), program=program, path=shown, runs=runs)

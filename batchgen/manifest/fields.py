@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from batchgen.catalog.words import did_you_mean, listed, shown
+from batchgen.catalog.words import closest, did_you_mean, listed, shown
 from batchgen.job import Json
 from batchgen.manifest import durations, keys
 from batchgen.manifest.keys import Key, Kind
 from batchgen.manifest.problems import Problems
 from batchgen.manifest.yamltext import Node
+
+_SURELY = 0.8
 
 Value = str | int | float | bool | Decimal
 
@@ -24,15 +26,21 @@ def mapping(node: Node, what: str, problems: Problems) -> dict[str, Node]:
 
 
 def known(node: Node, path: str, problems: Problems) -> dict[str, Node]:
-    """Return the nodes of the keys that the manifest has under `path`; unknown ones are problems."""
+    """Return the nodes of the keys that the manifest has under `path`; unknown ones are problems.
+
+    What is surely misspelt is read as what was meant, so that it hides no mistake inside and does not count as missing.
+    """
     allowed = keys.children(path)
     found = mapping(node, path or "a manifest", problems)
+    read = {key: child for key, child in found.items() if key in allowed}
     for key, child in found.items():
         if key not in allowed:
             where = f" in {path.replace('[]', '')}" if path else ""
             hint = did_you_mean(key, allowed) or f"the keys here are {listed(allowed)}"
             problems.add(child.key_place, f'unknown key "{key}"{where}', hint)
-    return {key: child for key, child in found.items() if key in allowed}
+            if meant := closest(key, allowed, _SURELY):
+                read.setdefault(meant, child)
+    return read
 
 
 def items(node: Node, what: str, problems: Problems, *, hint: str = "") -> list[Node]:

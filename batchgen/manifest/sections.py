@@ -149,7 +149,7 @@ def _described_seeds(node: Node, problems: Problems) -> Seeds:
         problems.add(written["per"].key_place, "per is for derived seeds", "remove it, or remove start")
     if start is None:
         return Seeds(count, Per(str(said["per"])))
-    _warn_wide(start + count - 1, written["start"].place, problems)
+    _warn_wide(start + count - 1, written.get("start", node).place, problems)
     return Seeds(values=range(start, start + count))
 
 
@@ -181,7 +181,7 @@ def output(node: Node | None, folder: Path, problems: Problems) -> OutputSpec:
     """Return the output section; its name's template is checked by `check_name` once all tags are known."""
     said = fields.values(node, "output", problems)
     named = said.get("dir")
-    place = node.value["dir"].place if node and isinstance(node.value, dict) and "dir" in node.value else Place("")
+    place = node.value.get("dir", node).place if node and isinstance(node.value, dict) else Place("")
     if isinstance(named, str) and re.search(r"\{[^{}]*\}", named):
         hint = "one manifest has one ledger; {date} may stand in output.name"
         problems.add(place, f"output.dir must be one fixed folder, not {shown(named)}", hint)

@@ -306,6 +306,32 @@ def test_bytes_are_durable_before_names_and_names_before_the_return(tmp_path: Pa
 
 
 @needs_proc
+def test_a_sidecar_is_durable_with_the_outputs_and_none_of_them(tmp_path: Path) -> None:
+    disk = Watched(tmp_path)
+    with Store(tmp_path, disk=disk, sidecar=lambda job, name: f"{job.prompt} {name}".encode()) as store:
+        (file,) = save(store, opener(picture()), name="a/fox")
+    first, beside = f"images/.{JOB}-1-1.part", f"images/.{JOB}-1-0.part"
+    assert file.path == "images/a/fox.png"
+    assert (tmp_path / "images/a/fox.json").read_text() == "a fox a/fox"
+    assert disk.calls[2:] == [
+        ("fsync", first),
+        ("fsync", beside),
+        ("mkdir", "images/a"),
+        ("sync_folder", "images"),
+        ("rename", first, "images/a/fox.png"),
+        ("rename", beside, "images/a/fox.json"),
+        ("sync_folder", "images/a"),
+        ("sync_folder", "images"),
+    ]
+
+
+def test_outputs_that_do_not_arrive_leave_no_sidecar(tmp_path: Path) -> None:
+    with Store(tmp_path, disk=REAL_DISK, sidecar=lambda job, name: b"{}") as store, pytest.raises(errors.FileError):
+        save(store, opener(b"not found"))
+    assert files_in(tmp_path) == []
+
+
+@needs_proc
 @pytest.mark.parametrize("fail", ["mkdir", "fsync", "rename", "sync_folder"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
 def test_trouble_with_the_disk_is_told_with_place_and_fix(tmp_path: Path, fail: str, number: int) -> None:
@@ -361,7 +387,12 @@ def test_many_saves_at_once_do_not_disturb_each_other(store: Store, tmp_path: Pa
     async def run() -> list[tuple[File, ...]]:
         return await asyncio.gather(
             *(
-                store.save([opener(picture())] * 2, job=Job(f"{number:032x}", number, "some/model", {}), attempt=1, name=f"{number % 3}/{number}")
+                store.save(
+                    [opener(picture())] * 2,
+                    job=Job(f"{number:032x}", number, "some/model", {}),
+                    attempt=1,
+                    name=f"{number % 3}/{number}",
+                )
                 for number in range(20)
             )
         )

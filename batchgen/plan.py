@@ -14,7 +14,7 @@ from enum import Enum
 
 from batchgen.catalog.price import Cost
 from batchgen.job import Job
-from batchgen.state import ZERO, Attempt, Fact, JobState, RunState, State
+from batchgen.state import STATE_OF, ZERO, Attempt, Fact, JobState, RunState, State
 
 Price = Callable[[Job], Cost | None]
 """What a job should cost, None where no price is known."""
@@ -72,12 +72,19 @@ def decide(known: JobState | None, policy: Policy, whole: Whole) -> Action:
     if state is State.DONE:
         return _decide_done(best, policy, whole)
     if state is State.UNKNOWN:
-        return Action.POST if policy.resubmit_unknown and not policy.fetch else Action.HOLD
+        return Action.POST if policy.resubmit_unknown and _may_resend(known, policy) else Action.HOLD
     if best.collectable:
         return Action.COLLECT if policy.fetch or policy.retries(best) else Action.HOLD
     if policy.fetch:
         return Action.COLLECT if best.fact is Fact.LOST and best.request_id else Action.HOLD
     return Action.POST if policy.retries(best) else Action.HOLD
+
+
+def _may_resend(known: JobState, policy: Policy) -> bool:
+    """Whether the unknown submission is the job's latest word: a resend that failed is not simply sent once more."""
+    last = known.attempts[-1]
+    undecided = STATE_OF[last.fact] in (State.UNKNOWN, State.NEW)
+    return not policy.fetch and (undecided or policy.retries(last))
 
 
 def _decide_done(best: Attempt, policy: Policy, whole: Whole) -> Action:

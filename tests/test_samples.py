@@ -14,16 +14,14 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = sorted(path.name for path in (ROOT / "sample_manifests").iterdir() if path.is_file())
+SMALL = ("--limit", "3", "-j", "4")
 MODEL = "google/nano-banana-2/text-to-image"
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A folder with the samples alone, to run in."""
-    target = tmp_path / "sample_manifests"
-    target.mkdir()
-    for name in SAMPLES:
-        shutil.copy(ROOT / "sample_manifests" / name, target)
+    shutil.copytree(ROOT / "sample_manifests", tmp_path / "sample_manifests", ignore=shutil.ignore_patterns("runs"))
     return tmp_path
 
 
@@ -56,6 +54,19 @@ def test_every_sample_has_jobs_and_no_warnings(name: str, copy: Path) -> None:
     assert plan["jobs"] == plan["new"] > 0
     assert (plan["duplicates"], plan["warnings"]) == (0, [])
     assert plan["cost_usd"] is not None
+    claimed = re.search(r"(\d+) pictures", (copy / "sample_manifests" / name).read_text("utf-8").partition("\n\n")[0])
+    assert claimed is None or int(claimed[1]) == plan["jobs"]
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name not in ("quickstart.yaml", "styles.tsv")])
+def test_every_sample_runs_in_the_sandbox(name: str, copy: Path) -> None:
+    model = () if name.endswith(".yaml") else ("--model", MODEL)
+    done = batchgen(copy, "run", f"sample_manifests/{name}", "--sandbox", "-q", "--json", *SMALL, *model)
+    assert done.returncode == 0, done.stderr
+
+    summary = json.loads(done.stdout)
+    assert summary["done"] == 3
+    assert list((copy / "sample_manifests/runs").rglob("images/**/*.png"))
 
 
 def test_the_quickstart_makes_four_pictures_and_prints_what_the_readme_shows(copy: Path) -> None:

@@ -150,7 +150,7 @@ MUTATIONS = (
     Mutation(
         "an unknown submission is not sent again unasked",
         "batchgen/plan.py",
-        "return Action.POST if policy.resubmit_unknown and not policy.fetch else Action.HOLD",
+        "return Action.POST if policy.resubmit_unknown and _may_resend(known, policy) else Action.HOLD",
         "return Action.POST if not policy.fetch else Action.HOLD",
         (*POINTS, "main", "--at", "after Client.submit #1"),
     ),

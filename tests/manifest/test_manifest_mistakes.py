@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchgen import errors
 from batchgen.catalog.schema import bundled
-from batchgen.manifest import Manifest, Overrides, load
+from batchgen.manifest import Manifest, Overrides, keys, load
 
 MODEL = "google/nano-banana-2/text-to-image"
 HEAD = f"model: {MODEL}\nprompts: [a fox]\n"
@@ -113,6 +113,25 @@ def test_an_unknown_model_hides_no_misspelt_field_and_accuses_no_input(folder: P
     assert "unknown field {indx}" in told[1]
 
 
+def test_a_misspelt_key_hides_nothing_inside_and_is_not_missing_too(folder: Path) -> None:
+    told = mistakes(folder, f"modle: {MODEL}\npromts: [{{text: a, setings: {{num_images: 9}}}}]\n")
+
+    assert [text.split(": ")[0] for text in told] == ["m.yaml:1:1", "m.yaml:2:1", "m.yaml:2:20", "m.yaml:2:42"]
+
+
+@pytest.mark.parametrize("value", ["5", "4000000000", "'{x}'", "[]", "{}", "[{}]", "null"])
+def test_a_misspelt_key_is_told_whatever_stands_there(value: str, folder: Path) -> None:
+    for key in keys.TABLE:
+        *parents, last = key.path.split(".")
+        line = f"{last[:-2]}{last[-1]}{last[-2]}: {value}"
+        for parent in reversed(parents):
+            line = f"{parent[:-2]}: [{{{line}}}]" if parent.endswith("[]") else f"{parent}: {{{line}}}"
+        told = mistakes(folder, line)
+
+        assert any("unknown key" in text for text in told)
+        assert all(text.startswith("m.yaml:") for text in told)
+
+
 def test_a_row_without_a_prompt_hides_no_other_cell(folder: Path) -> None:
     """Neither does a table without the column."""
     rows = "prompt,num_images,resolution\n,9,3K\na,8,1K\n"
@@ -140,7 +159,7 @@ def test_every_file_of_a_list_is_told_of_at_its_own_place(folder: Path) -> None:
         "  image_urls:\n  - no.png\n  - http://a.b/c\n",
     )
 
-    assert [text.split(": ")[0] for text in told] == ["m.yaml:2:11", "m.yaml:2:42", "m.yaml:5:5", "m.yaml:6:5"]
+    assert [text.split(": ")[0] for text in told] == ["m.yaml:2:11", "m.yaml:2:45", "m.yaml:5:5", "m.yaml:6:5"]
 
 
 @pytest.mark.parametrize(

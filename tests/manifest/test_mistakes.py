@@ -1,4 +1,4 @@
-"""Every mistake names its place and its fix, wherever it is made: in YAML, in a table, in JSONL, on the command line."""
+"""Every mistake names its place and its fix, wherever it is made: in YAML, a table or JSONL, on the command line."""
 
 from __future__ import annotations
 

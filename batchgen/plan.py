@@ -61,36 +61,44 @@ class Policy:
 def decide(known: JobState | None, policy: Policy, whole: Whole) -> Action:
     """Return what to do about a job of the manifest that stands where `known` says.
 
-    `COLLECT` means asking for requests that were paid for; it never leads to a POST.
+    `COLLECT` means asking for requests that were paid for; it never leads to a POST. Over an attempt that the server
+    succeeded with, and whose outputs have yet to arrive, nothing is ever sent.
     """
     state = known.state if known else State.NEW
     if known is None or state is State.NEW:
         return Action.NOTHING if policy.fetch else Action.POST
-    best = known.best
-    if state is State.IN_FLIGHT:
+    if state is State.DONE and whole(known.best):
+        return Action.NOTHING
+    if any(_asked_for(attempt, policy) for attempt in known.attempts):
         return Action.COLLECT
+    if any(attempt.collectable for attempt in known.attempts):
+        return Action.HOLD
     if state is State.DONE:
-        return _decide_done(best, policy, whole)
+        return Action.POST if _makes_again(known, policy) else Action.COLLECT
+    if policy.fetch:
+        return Action.HOLD
     if state is State.UNKNOWN:
         return Action.POST if policy.resubmit_unknown and _may_resend(known, policy) else Action.HOLD
-    if best.collectable:
-        return Action.COLLECT if policy.fetch or policy.retries(best) else Action.HOLD
-    if policy.fetch:
-        return Action.COLLECT if best.fact is Fact.LOST and best.request_id else Action.HOLD
-    return Action.POST if policy.retries(best) else Action.HOLD
+    return Action.POST if policy.retries(known.best) else Action.HOLD
+
+
+def _asked_for(attempt: Attempt, policy: Policy) -> bool:
+    """Whether the server is asked for this attempt's outputs."""
+    if attempt.fact is Fact.LOST:
+        return policy.fetch and attempt.request_id is not None
+    return attempt.fact is Fact.SUBMITTED or (attempt.collectable and (policy.fetch or policy.retries(attempt)))
 
 
 def _may_resend(known: JobState, policy: Policy) -> bool:
     """Whether the unknown submission is the job's latest word: a resend that failed is not simply sent once more."""
     last = known.attempts[-1]
-    undecided = STATE_OF[last.fact] in (State.UNKNOWN, State.NEW)
-    return not policy.fetch and (undecided or policy.retries(last))
+    return STATE_OF[last.fact] in (State.UNKNOWN, State.NEW) or policy.retries(last)
 
 
-def _decide_done(best: Attempt, policy: Policy, whole: Whole) -> Action:
-    if whole(best):
-        return Action.NOTHING
-    return Action.POST if "missing" in policy.retry and not policy.fetch else Action.COLLECT
+def _makes_again(known: JobState, policy: Policy) -> bool:
+    """Whether a deleted picture is paid for once more: not while a submission that would make it is undecided."""
+    undecided = any(STATE_OF[attempt.fact] is State.UNKNOWN for attempt in known.attempts)
+    return "missing" in policy.retry and not policy.fetch and (policy.resubmit_unknown or not undecided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +192,11 @@ def to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[
         if attempt.fact is Fact.SUBMITTED:
             yield job_id, attempt
     for job_id, known in state.jobs.items():
-        best = known.best
-        if best.fact is not Fact.SUBMITTED and decide(known, policy, whole) is Action.COLLECT:
-            yield job_id, best
+        if decide(known, policy, whole) is Action.COLLECT:
+            for attempt in known.attempts:
+                again = attempt is known.best and attempt.fact is Fact.DONE
+                if attempt.fact is not Fact.SUBMITTED and (again or _asked_for(attempt, policy)):
+                    yield job_id, attempt
 
 
 def to_post(

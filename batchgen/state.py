@@ -129,8 +129,12 @@ class JobState:
 
     @property
     def next_attempt(self) -> int:
-        """The number of the next POST."""
-        return self.attempts[-1].number + 1 if self.attempts else 1
+        """The number of the next POST; an attempt that failed before one was made has not used its number up."""
+        if not self.attempts:
+            return 1
+        last = self.attempts[-1]
+        unsent = last.fact is Fact.FAILED and not last.name and last.request_id is None
+        return last.number if unsent else last.number + 1
 
     def find(self, number: int) -> Attempt | None:
         """Return attempt `number`, or None where the ledger has not named it."""

@@ -68,8 +68,19 @@ def test_a_done_job_with_a_file_missing_is_collected_again_and_never_posted(poli
     assert decide(known(Fact.DONE), policy, is_broken) is COLLECT
 
 
-def test_only_retry_missing_makes_a_deleted_picture_again() -> None:
-    assert decide(known(Fact.DONE), Policy(retry=frozenset({"missing"})), is_broken) is POST
+@pytest.mark.parametrize(
+    ("facts", "action"),
+    [
+        ((Fact.DONE,), POST),
+        ((Fact.DONE, Fact.REFUSED), POST),
+        ((Fact.DONE, Fact.SUBMITTING), COLLECT),
+        ((Fact.DONE, Fact.UNKNOWN), COLLECT),
+        ((Fact.DONE, Fact.FAILED_AFTER_SUCCESS), HOLD),
+        ((Fact.DONE, Fact.SUBMITTED), COLLECT),
+    ],
+)
+def test_only_retry_missing_makes_a_deleted_picture_again_and_only_once(facts: Sequence[Fact], action: Action) -> None:
+    assert decide(known(*facts), Policy(retry=frozenset({"missing"})), is_broken) is action
 
 
 @pytest.mark.parametrize(
@@ -82,6 +93,12 @@ def test_only_retry_missing_makes_a_deleted_picture_again() -> None:
         ((Fact.UNKNOWN, Fact.FAILED), Policy(resubmit_unknown=True, retry_failed=True), POST),
         ((Fact.UNKNOWN, Fact.UNKNOWN), RESUBMIT, POST),
         ((Fact.UNKNOWN,), Policy(resubmit_unknown=True, fetch=True), HOLD),
+        ((Fact.UNKNOWN, Fact.FAILED_AFTER_SUCCESS), RESUBMIT, HOLD),
+        ((Fact.UNKNOWN, Fact.FAILED_AFTER_SUCCESS), Policy(resubmit_unknown=True, retry_failed=True), COLLECT),
+        ((Fact.UNKNOWN, Fact.FAILED_AFTER_SUCCESS), FETCH, COLLECT),
+        ((Fact.UNKNOWN, Fact.LOST), FETCH, COLLECT),
+        ((Fact.FAILED_AFTER_SUCCESS, Fact.FAILED), RETRY, COLLECT),
+        ((Fact.FAILED_AFTER_SUCCESS, Fact.FAILED), RUN, HOLD),
     ],
 )
 def test_an_unknown_is_resent_only_when_told_and_not_over_a_resend_that_failed(

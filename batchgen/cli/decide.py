@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batchgen import errors, events
 from batchgen.cli import console, place
-from batchgen.cli.connect import SANDBOX, api_origin
+from batchgen.cli.connect import api_origin
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.state import STATE_OF, Attempt, RunState, State
@@ -31,13 +31,13 @@ def attach(run: Path, job: str, request_id: str) -> None:
                 raise errors.UsageError(f"request {request_id} already belongs to job {known}")
         job_id, attempts = unknown_attempts(state, job)
         last = attempts[-1]
-        sandboxed = state.last_started is not None and state.last_started.api == SANDBOX
         attached = events.Attached(
             time=_now(),
             job=job_id,
             attempt=last.number,
             request_id=request_id,
-            api=SANDBOX if sandboxed else api_origin(),
+            # Where the submission went, whatever address this shell happens to name.
+            api=state.last_started.api if state.last_started else api_origin(),
         )
         asyncio.run(_append(journal, [attached]))
     console.show([f"job {job_id:.12} attempt {last.number}: request {request_id}; run or fetch collects it"])

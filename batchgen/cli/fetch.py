@@ -33,7 +33,7 @@ async def _fetch(
     planning.check_origin(state, to.origin)
     last = state.last_started
     rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
-    collecting = stream.collection(folder.log, state, rules)
+    collecting = stream.collection(folder.log, state, rules, to.origin)
     counts = {**state.counts, "missing": sum(work.again for work in collecting)}
     resume = f"{program()} fetch {shlex.quote(str(folder.path))}"
     async with connected(to, folder.sandbox, given["allow_host"]) as client:

@@ -17,6 +17,7 @@ from batchgen.ledger.rundir import is_run_directory, read_state
 from batchgen.manifest.loader import load
 from batchgen.plan import Survey
 from batchgen.report import plan_text
+from batchgen.report.survey import survey as survey_ledger
 from batchgen.report.text import counted
 from batchgen.state import Fact, RunState, State
 from batchgen.store.names import render
@@ -89,6 +90,9 @@ def remarks(choice: Choice, loaded: Loaded, state: RunState, found: Survey) -> l
         notes.append(
             f"{counted(found.loose, 'job')} with limit_generations: false may make, and cost, more pictures than asked"
         )
+    unpriced = survey_ledger(state).unpriced
+    if unpriced and loaded.manifest.limits.max_cost_usd is not None:
+        notes.append(f"{counted(unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd")
     kinds = {one.error.kind for _, one in state.attempts() if one.error is not None}
     strangers = sorted(choice.policy.retry - kinds - {State.LOST.value, State.CANCELLED.value, "missing"})
     if strangers:

@@ -60,7 +60,7 @@ class _Run:
             self._say_what_will_happen(found)
             if found.posts or self.choice.refresh_schema:
                 self._pin_schemas()
-            collecting = stream.collection(place.log, self.state, rules)
+            collecting = stream.collection(place.log, self.state, rules, self.account.origin)
             jobs = filter(self.choice.selection(), self.loaded.manifest.jobs())
             source = stream.work(collecting, jobs, self.state, rules)
             code = await self._batch(client, found).carry_out(source, found.posts + len(collecting))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchgen import events, plan
+from batchgen import errors, events, plan
 from batchgen.engine.ports import Namer, Step, Work
 from batchgen.job import Job
 from batchgen.ledger import replay
@@ -26,11 +26,24 @@ class Rules:
     whole: Whole
 
 
-def collection(log: Path, state: RunState, rules: Rules) -> list[Work]:
-    """Return the work on everything in the ledger that was paid for and has not arrived."""
+def collection(log: Path, state: RunState, rules: Rules, origin: str) -> list[Work]:
+    """Return the work on everything in the ledger that was paid for and has not arrived.
+
+    A request is asked only at the API it was sent to: raises UsageError where that is not `origin`. Deleted pictures
+    made elsewhere are simply not fetched again.
+    """
     lost = missing(state, rules.whole)
     done = jobs_of(replay.read(log), lost)
-    return [_poll(job_id, attempt, done) for job_id, attempt in plan.to_collect(state, rules.policy, rules.whole)]
+    found = []
+    for job_id, attempt in plan.to_collect(state, rules.policy, rules.whole):
+        if attempt.api in (None, origin):
+            found.append(_poll(job_id, attempt, done))
+        elif attempt.fact is not Fact.DONE:
+            raise errors.UsageError(
+                f"request {attempt.request_id} was sent to {attempt.api}, and this run would ask {origin}; "
+                "run with the same address (RUNCOMFY_MODEL_API_BASE, --sandbox)"
+            )
+    return found
 
 
 def work(collecting: Sequence[Work], jobs: Iterable[Job], state: RunState, rules: Rules) -> Iterator[Work | None]:
@@ -79,6 +92,7 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
         request_id=attempt.request_id or "",
         submitted_at=events.seconds_of(attempt.submitted_at or attempt.since) or 0.0,
         again=attempt.fact is Fact.DONE,
+        lost=attempt.fact is Fact.LOST,
     )
 
 

@@ -17,6 +17,12 @@ from batchgen.job import File, Json, Reading
 PATIENCE_S = 300.0
 """How long the files of one request may take to arrive whole before that is a failure, to be collected again."""
 
+LINK_TRIES = 6
+"""How often a link that the file host does not serve is tried, each time freshly read, over about half a minute."""
+
+LATE_COST_S = 5.0
+"""How long the one look for a late cost may take."""
+
 
 class Collector:
     """Fetches a request's outputs until they are whole, or it is clear that they will not be."""
@@ -30,24 +36,24 @@ class Collector:
 
     async def collect(self, work: Work, reading: Reading) -> None:
         """Save every output and record `done`, or record why that cannot be. Raises TokenError or DiskError."""
-        began = self._context.clock()
-        failures, fresh = 0, False
+        deadline = self._context.clock() + self._patience
+        failures = 0
         while True:
             try:
-                files = await self._save(work, reading.urls)
-            except errors.LinkExpired as error:
-                if fresh or (again := await self._follower.reread(work)) is None:
-                    return await self._follower.fail(work, error.info, reading)
-                reading, fresh = again, True
-                continue
-            except (errors.Transient, errors.FileError) as error:
+                async with asyncio.timeout_at(deadline):
+                    files = await self._save(work, reading.urls)
+            except TimeoutError:
+                text = f"the files did not arrive whole within {self._patience:g} s"
+                return await self._follower.fail(work, ErrorInfo("too_slow", Stage.FILE, text), reading)
+            except (errors.Transient, errors.FileError, errors.LinkExpired) as error:
                 failures += 1
                 delay = polling.backoff(failures, self._context.chance.random(), _wish(error))
-                late = self._context.clock() + delay - began > self._patience
-                if late or (isinstance(error, errors.FileError) and not error.again):
+                if _is_final(error, failures) or self._context.clock() + delay > deadline:
                     return await self._follower.fail(work, _in_file(error.info), reading)
                 self._recorder.tell("retry", error.info.message, work.job.id)
                 await asyncio.sleep(delay)
+                if isinstance(error, errors.LinkExpired):
+                    reading = await self._follower.reread(work) or reading
             else:
                 return await self._done(work, await self._with_cost(work, reading), files)
 
@@ -59,8 +65,12 @@ class Collector:
         """The cost may come later than the outputs; one more look, and no waiting for it."""
         if reading.cost_usd is not None:
             return reading
-        later = await self._follower.reread(work)
-        return later if later is not None and later.cost_usd is not None else reading
+        try:
+            async with asyncio.timeout(LATE_COST_S):
+                later = await self._context.api.result(work.request_id)
+        except (TimeoutError, errors.BatchgenError):  # The files are whole: nothing may keep `done` from being written.
+            return reading
+        return later if later.cost_usd is not None else reading
 
     async def _done(self, work: Work, reading: Reading, files: tuple[File, ...]) -> None:
         job = work.job
@@ -83,8 +93,15 @@ class Collector:
         )
 
 
-def _wish(error: errors.Transient | errors.FileError) -> float | None:
+def _wish(error: errors.BatchgenError) -> float | None:
     return error.retry_after if isinstance(error, errors.Transient) else None
+
+
+def _is_final(error: errors.BatchgenError, failures: int) -> bool:
+    """Whether trying again cannot help. A link may be dead for a moment only: file hosts lag behind the API."""
+    if isinstance(error, errors.LinkExpired):
+        return failures >= LINK_TRIES
+    return isinstance(error, errors.FileError) and not error.again
 
 
 def _in_file(error: ErrorInfo) -> ErrorInfo:

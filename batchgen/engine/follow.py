@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from batchgen import errors, events
 from batchgen.engine import polling
@@ -27,6 +28,13 @@ EMPTY_READS = 6
 
 ALL_GONE = 3
 """So many requests, and all of them 404, say something about the account or the address, not about the requests."""
+
+
+class Ended(Enum):
+    """How polling came to an end without outputs: the request is over (recorded), or left running at the server."""
+
+    OVER = "over"
+    LEFT = "left"
 
 
 class Census:
@@ -66,6 +74,7 @@ class _Watch:
     unready: int = 0
     gone_since: float | None = None
     gone_reads: int = 0
+    found: bool = False
 
     def answered(self) -> None:
         """The server knows the request: whatever kept it from saying so is over."""
@@ -83,11 +92,11 @@ class Follower:
         self._census = Census()
         self._cool_down = CoolDown(context.chance)
 
-    async def follow(self, work: Work, age: float = 0.0) -> Reading | None:
+    async def follow(self, work: Work, age: float = 0.0) -> Reading | Ended:
         """Poll a request of this `age` in seconds until it succeeded, and return its result.
 
-        Returns None where there is nothing to collect: it failed, was cancelled or lost (recorded), or still runs after
-        `wait` seconds (left in flight). Raises TokenError, DiskError or UnavailableError.
+        Otherwise there is nothing to collect: it failed, was cancelled or lost, or still runs after `wait` seconds and
+        is left in flight. Raises TokenError, DiskError or UnavailableError.
         """
         began = self._context.clock()
         watch = _Watch(began - age)
@@ -98,10 +107,10 @@ class Follower:
             if isinstance(answer, Reading):
                 return await self._conclude(work, answer)
             if answer is None:
-                return None
+                return Ended.OVER
             delay = answer.seconds
         self._give_up_for_now(work)
-        return None
+        return Ended.LEFT
 
     async def reread(self, work: Work) -> Reading | None:
         """Read the result once more, for fresh links or a late cost; None where that does not work out."""
@@ -121,6 +130,9 @@ class Follower:
         except errors.Gone:
             return await self._gone(work, watch)
         watch.answered()
+        if work.lost and not watch.found:
+            watch.found = True
+            await self._found_again(work)
         if reading.queue_position is not None:
             self._recorder.tell("queue", f"queue position {reading.queue_position}", work.job.id)
         return self._weigh(reading, watch)
@@ -146,7 +158,8 @@ class Follower:
             raise
         except errors.Gone:
             self._context.silence.answered()
-            self._census.gone(work.request_id)
+            if not (work.again or work.lost):  # These say nothing about the account: they were expected to be gone.
+                self._census.gone(work.request_id)
             raise
         self._context.silence.answered()
         self._census.known()
@@ -161,7 +174,7 @@ class Follower:
         return polling.backoff(watch.failures, self._context.chance.random())
 
     async def _gone(self, work: Work, watch: _Watch) -> _Again | None:
-        if work.again:
+        if work.again or work.lost:
             self._recorder.tell("missing", f"{work.name}: its files are gone, here and at the server", work.job.id)
             return None
         now = self._context.clock()
@@ -180,12 +193,24 @@ class Follower:
         )
         return None
 
+    async def _found_again(self, work: Work) -> None:
+        """The server knows a lost request again: it is in flight, whatever becomes of it in this run."""
+        await self._recorder.record(
+            events.Submitted(
+                time=self._recorder.time(),
+                job=work.job.id,
+                attempt=work.attempt,
+                request_id=work.request_id,
+                api=self._api.origin,
+            )
+        )
+
     def _give_up_for_now(self, work: Work) -> None:
         text = f"requests still running after {self._wait:g} s are left to the server"
         self._context.stop.note(Cause(Why.WAIT, text))
         self._recorder.tell("left", f"request {work.request_id} still runs and is left for later", work.job.id)
 
-    async def _conclude(self, work: Work, reading: Reading) -> Reading | None:
+    async def _conclude(self, work: Work, reading: Reading) -> Reading | Ended:
         """Record an end without outputs; hand a success on."""
         if reading.phase is Phase.SUCCEEDED:
             trouble = _trouble(work, reading)
@@ -197,7 +222,7 @@ class Follower:
         else:
             fallback = ErrorInfo("run_failed", Stage.RUN, "the server says failed and gives no reason")
             await self.fail(work, reading.error or fallback, reading)
-        return None
+        return Ended.OVER
 
     async def fail(self, work: Work, error: ErrorInfo, reading: Reading) -> None:
         """Record that a request ended without outputs, or that those of a done attempt are gone for good."""

@@ -30,7 +30,8 @@ class Work:
 
     `estimate_usd` is the high estimate, None where no price is known. `name` is the file stem reserved for the attempt,
     `submitted_at` is in Unix seconds; both, and `request_id`, are there from `POLL` on. `again` marks outputs that had
-    been complete before: if they are gone now, nothing changes in the ledger.
+    been complete before: if they are gone now, nothing changes in the ledger; `lost` a request that the server did not
+    know any more when it was last asked.
     """
 
     step: Step
@@ -41,6 +42,7 @@ class Work:
     request_id: str = ""
     submitted_at: float = 0.0
     again: bool = False
+    lost: bool = False
 
     @property
     def key(self) -> tuple[str, int]:

@@ -8,6 +8,7 @@ queue. No task waits per job; what is in flight from earlier runs comes first in
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from batchgen.engine.budget import Budget
 from batchgen.engine.cancel import Canceller
 from batchgen.engine.collect import PATIENCE_S, Collector
 from batchgen.engine.context import Context
-from batchgen.engine.follow import Follower
+from batchgen.engine.follow import Ended, Follower
 from batchgen.engine.limits import Pace, Silence
 from batchgen.engine.ports import Api, Ledger, Listener, Namer, Now, Step, Store, Work
 from batchgen.engine.record import Recorder
@@ -114,28 +115,47 @@ class Engine:
 
     async def _work(self, source: Iterator[Work | None]) -> None:
         """Hold one place at the server, over and over."""
-        for work in source:
-            if work is None:
-                await asyncio.sleep(0)
-            elif work.step is Step.POLL:
-                await self._follow(work, max(0.001, self._now() - work.submitted_at))
-            elif self.stop.posts_ended.is_set():
-                return
-            elif (taken := await self._submitter.submit(work)) is not None:
-                await self._follow(taken, 0.0)
+        with self._ending():
+            for work in source:
+                if work is None:
+                    await asyncio.sleep(0)
+                    continue
+                if work.step is Step.POST and self.stop.posts_ended.is_set():
+                    return
+                if await self._see(work) is Ended.LEFT:
+                    return  # The request still has its place at the server: this run has one less.
 
-    async def _follow(self, work: Work, age: float) -> None:
-        if age and not work.again:
+    async def _see(self, work: Work) -> Ended | None:
+        """See one attempt through to the end of its request at the server."""
+        age = max(0.001, self._now() - work.submitted_at)
+        if work.step is Step.POST:
+            taken = await self._submitter.submit(work)
+            if taken is None:
+                return None
+            work, age = taken, 0.0
+        elif not work.again:
             self._budget.hold(work)
         reading = await self._follower.follow(work, age)
-        if reading is None:
+        if isinstance(reading, Ended):
             self._budget.leave(work)
-        else:
-            await self._finished.put((work, reading))
+            return reading
+        await self._finished.put((work, reading))
+        return None
 
     async def _collect(self) -> None:
-        while (finished := await self._finished.get()) is not None:
-            await self._collector.collect(*finished)
+        with self._ending():
+            while (finished := await self._finished.get()) is not None:
+                await self._collector.collect(*finished)
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Let everybody know at once of an error that ends the run, so that no further POST is sent."""
+        try:
+            yield
+        except errors.RunError as error:
+            if (cause := cause_of(error)) is not None:
+                self.stop.leave(cause)
+            raise
 
     async def cancel_queued(self) -> Counter[str]:
         """Cancel what still queues at the server; return how many were `cancelled` and how many stay `in_flight`.

@@ -18,6 +18,9 @@ from batchgen.engine.ports import Namer, Step, Work
 from batchgen.engine.stop import Cause, Why, cause_of
 from batchgen.errors import ErrorInfo, Stage
 
+MAX_DOUBTS = 10
+"""So many submissions in a row without a clear answer, and no further one is made."""
+
 
 class Submitter:
     """Takes work as far as a request id."""
@@ -36,6 +39,7 @@ class Submitter:
         self._max_jobs = max_jobs
         self._posts = 0
         self._accepted = False
+        self._doubts = 0
         self._blocked: dict[str, ErrorInfo] = {}
 
     async def submit(self, work: Work) -> Work | None:
@@ -70,9 +74,14 @@ class Submitter:
     async def _turn(self) -> None:
         """Keep the pace, and the pause that the server asked for."""
         clock = self._context.clock
-        await self._stop.pause(self._pace.take(clock()))
-        while not self._stop.posts_ended.is_set() and (left := self._cool_down.left(clock())):
-            await self._stop.pause(left)
+        while not self._stop.posts_ended.is_set():
+            if left := self._cool_down.left(clock()):
+                await self._stop.pause(left)
+                continue
+            # Only now, so that those who waited together do not set off together.
+            await self._stop.pause(self._pace.take(clock()))
+            if not self._cool_down.left(clock()):
+                return
 
     def _jobs_exhausted(self) -> bool:
         if self._max_jobs is None or self._posts < self._max_jobs:
@@ -114,7 +123,7 @@ class Submitter:
     async def _taken(self, work: Work, request_id: str) -> Work:
         self._context.silence.answered()
         self._cool_down.accepted()
-        self._accepted = True
+        self._accepted, self._doubts = True, 0
         time = self._recorder.time()
         submitted = events.Submitted(
             time=time, job=work.job.id, attempt=work.attempt, request_id=request_id, api=self._api.origin
@@ -125,12 +134,21 @@ class Submitter:
 
     async def _not_taken(self, work: Work, error: errors.AttemptError) -> Work | None:
         if not isinstance(error, errors.Refused):
-            await self._unknown(work, error.info)
+            await self._unanswered(work, error)
             return None
         delay = self._cool_down.refused(self._context.clock(), error.retry_after)
         await self._refused(work, error.info, delay)
         self._context.unanswered(error)
         return dataclasses.replace(work, attempt=work.attempt + 1)
+
+    async def _unanswered(self, work: Work, error: errors.AttemptError) -> None:
+        """Each of these is money in doubt: slow down, and stop where nothing else comes back."""
+        self._doubts += 1
+        self._cool_down.refused(self._context.clock(), error.retry_after)
+        await self._unknown(work, error.info)
+        if self._doubts >= MAX_DOUBTS:
+            text = f"{self._doubts} submissions in a row were left without a clear answer: {error.info.message}"
+            self._stop.end_posts(Cause(Why.UNAVAILABLE, text))
 
     async def _rejected(self, work: Work, error: errors.JobError) -> None:
         if not isinstance(error, errors.InputError):

@@ -142,6 +142,8 @@ def _add_cause(causes: dict[tuple[State, str, Stage], Cause], ended: State, job:
     if cause is None:
         cause = Cause(error.kind, error.stage, job, attempt.name, _prompt(attempt), error.message)
         causes[ended, error.kind, error.stage] = cause
+    if not cause.name:
+        cause.job, cause.name, cause.prompt = job, attempt.name, _prompt(attempt)
     cause.jobs += 1
     cause.collectable += attempt.collectable
     cause.spent_usd += attempt.committed_usd()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,11 +13,13 @@ from support import virtual_time
 from support.world import MODEL, PRICE, MemoryApi, MemoryLedger, World, info, job, posts
 
 from batchgen import errors, events
+from batchgen.engine.collect import LINK_TRIES
 from batchgen.engine.ports import Step, Work
 from batchgen.engine.scheduler import Limits
 from batchgen.engine.stop import Cause, Why
+from batchgen.engine.submit import MAX_DOUBTS
 from batchgen.errors import Stage
-from batchgen.job import Phase, Reading
+from batchgen.job import Job, Phase, Reading
 from batchgen.state import State
 
 QUICK = Limits(concurrency=4, submits_per_second=100.0)
@@ -454,12 +457,12 @@ def test_the_budget_counts_the_whole_ledger() -> None:
 def test_nobody_waits_for_the_money_of_a_request_that_is_left_to_the_server() -> None:
     """It counts, and the run ends: nothing that goes on here could make room."""
     world = World(MemoryApi(service=1e6))
-    limits = Limits(concurrency=1, submits_per_second=100.0, max_cost_usd=Decimal("0.10"), wait=60.0)
+    limits = Limits(concurrency=2, submits_per_second=100.0, max_cost_usd=Decimal("0.10"), wait=60.0)
     assert set(whys(virtual_time.run(world.run(posts(3), limits)))) == {Why.WAIT, Why.MAX_COST}
     assert len(world.api.posted) == 1
 
 
-def test_an_expired_link_is_replaced_by_a_fresh_one_once() -> None:
+def test_an_expired_link_is_replaced_by_a_fresh_one_a_few_times() -> None:
     expired = errors.LinkExpired(info("link_expired", Stage.FILE, 403))
     world = World(MemoryApi(script={"file": deque([expired])}))
     virtual_time.run(world.run(posts(1)))
@@ -468,7 +471,7 @@ def test_an_expired_link_is_replaced_by_a_fresh_one_once() -> None:
     world = World(MemoryApi(always={"file": expired}))
     virtual_time.run(world.run(posts(1)))
     assert world.ledger.words()[-1] == "failed"
-    assert world.api.calls["file"] == 2
+    assert world.api.calls["file"] == LINK_TRIES
 
 
 def test_a_file_that_does_not_arrive_within_five_minutes_is_to_be_collected_again() -> None:
@@ -514,3 +517,74 @@ def test_a_defect_in_the_stream_is_raised_after_posts_were_written_down() -> Non
     with pytest.raises(ZeroDivisionError):
         virtual_time.run(world.run(source()))
     assert world.ledger.words().count("submitted") == len(world.api.requests)
+
+
+def test_a_request_that_outlasts_the_wait_keeps_its_place_at_the_server() -> None:
+    """Otherwise a run would go on buying into a server that finishes nothing."""
+    world = World(MemoryApi(service=1e6))
+    limits = Limits(concurrency=2, submits_per_second=100.0, wait=60.0)
+    assert whys(virtual_time.run(world.run(posts(20), limits))) == [Why.WAIT]
+    assert (len(world.api.posted), world.api.peak) == (2, 2)
+
+
+def test_submissions_without_a_clear_answer_slow_the_run_down_and_then_stop_it() -> None:
+    world = World(MemoryApi(always={"submit": errors.Ambiguous(info("server", status=503))}))
+    limits = Limits(concurrency=4, submits_per_second=100.0)
+
+    async def seconds() -> float:
+        began = asyncio.get_running_loop().time()
+        assert whys(await world.run(posts(100), limits)) == [Why.UNAVAILABLE]
+        return asyncio.get_running_loop().time() - began
+
+    assert virtual_time.run(seconds()) > 0.7
+    assert MAX_DOUBTS <= world.ledger.state().counts[State.UNKNOWN] < MAX_DOUBTS + 4
+
+
+def test_doubts_that_are_not_in_a_row_stop_nothing() -> None:
+    script = deque([errors.Ambiguous(info("timeout")), None] * (MAX_DOUBTS + 2))
+    world = World(MemoryApi(script={"submit": script}))
+    assert virtual_time.run(world.run(posts(2 * MAX_DOUBTS), Limits(concurrency=1, submits_per_second=100.0))) == ()
+
+
+def test_a_file_that_trickles_in_for_ever_is_given_up_after_five_minutes() -> None:
+    world = World(MemoryApi(always={"file": 1e6}))
+    virtual_time.run(world.run(posts(1)))
+    best = world.ledger.state().jobs[job(1).id].best
+    assert best.collectable
+    assert best.error is not None
+    assert best.error.kind == "too_slow"
+
+
+def test_the_pace_is_kept_after_a_pause_for_everybody() -> None:
+    refusals = deque([errors.Refused(info("rate_limited", status=429), retry_after=20.0)] * 8)
+    world = World(MemoryApi(script={"submit": refusals}))
+    times: list[float] = []
+    submit = world.api.submit
+
+    async def timed(what: Job) -> str:
+        times.append(asyncio.get_running_loop().time())
+        return await submit(what)
+
+    world.api.submit = timed  # type: ignore[method-assign]
+    virtual_time.run(world.run(posts(16), Limits(concurrency=8, submits_per_second=4.0)))
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.25 - 1e-6
+
+
+def test_an_error_while_looking_for_a_late_cost_does_not_keep_done_from_being_written() -> None:
+    early = Reading(Phase.SUCCEEDED, urls=("https://files.test/r1.png",))
+    world = World(MemoryApi(script={"result": deque([early, errors.TokenError("revoked")])}))
+    assert virtual_time.run(world.run(posts(1))) == ()
+    assert world.ledger.words() == ["submitting", "submitted", "done"]
+
+
+def test_a_lost_request_that_the_server_knows_again_is_in_flight_again() -> None:
+    world = World(MemoryApi(service=1e6))
+
+    async def look() -> None:
+        request_id = world.api.accept(job(1))
+        now = asyncio.get_running_loop().time()
+        lost = Work(Step.POLL, job(1), 1, PRICE, "00001", request_id, now, lost=True)
+        await world.run(iter([lost]), Limits(concurrency=1, wait=60.0))
+
+    virtual_time.run(look())
+    assert world.ledger.words() == ["submitted"]

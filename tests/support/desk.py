@@ -222,7 +222,7 @@ class Desk:
         trouble: DiskTrouble,
     ) -> Ended:
         rules, chosen = self.rules(wishes.policy), frozenset(job.id for job in jobs[: wishes.limit])
-        collecting = stream.collection(self.place.log, state, rules)
+        collecting = stream.collection(self.place.log, state, rules, self.remote.origin)
         found = self.survey(jobs, chosen, state, wishes.policy)
         if wishes.policy.fetch:
             found.counts = Counter(state.counts)

@@ -6,6 +6,7 @@ kept-alive connections. No redirect is followed, and addresses are built from id
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -119,11 +120,23 @@ class Client:
     async def submit(self, job: Job) -> str:
         """POST the job once and return its request id.
 
-        Raises Refused, Ambiguous, Rejected, ModelRejected, InputError, Forbidden, TokenError or BalanceError.
+        Raises Refused, Ambiguous, Rejected, ModelRejected, InputError, Forbidden, TokenError or BalanceError. A
+        cancellation before anything was sent is Refused too, so that the caller can record what is certain.
         """
+        wire = _Wire()
+        try:
+            reply = await self._post(job, wire)
+        except asyncio.CancelledError:
+            if wire.begun:
+                raise
+            _end_cancellation()
+            info = ErrorInfo("left", Stage.SUBMIT, "left before anything was sent")
+            raise errors.Refused(info, reached=False) from None
+        return verdicts.accepted(self._read(reply))
+
+    async def _post(self, job: Job, wire: _Wire) -> envelope.Reply:
         url = self._model_url(job.model, Stage.SUBMIT)
         body = await self._uploads.body(job)
-        wire = _Wire()
         timeout = aiohttp.ClientTimeout(total=self._timeouts.submit, connect=self._timeouts.connect)
         try:
             async with self._submits.post(
@@ -134,13 +147,12 @@ class Client:
                 timeout=timeout,
                 trace_request_ctx=wire,
             ) as response:
-                reply = await transport.reply_of(response)
+                return await transport.reply_of(response)
         except Exception as problem:
             # Not only aiohttp's errors: even a bug must not make a POST that may have left look like one that did not.
             if not wire.begun and not isinstance(problem, transport.FAILURES):
                 raise
             raise self._unanswered(problem, wire) from None
-        return verdicts.accepted(self._read(reply))
 
     def _unanswered(self, problem: Exception, wire: _Wire) -> errors.AttemptError:
         words = self._words(problem)
@@ -281,6 +293,15 @@ async def _note_begun(
 ) -> None:
     """Called right before the first byte of a request is handed to the connection, never later."""
     context.trace_request_ctx.begun = True
+
+
+def _end_cancellation() -> None:
+    """Take back one request to cancel the current task, which goes on: it would count for `asyncio.timeout` and others.
+
+    Where an inner future was cancelled and not the task, there is none to take back, and this does nothing.
+    """
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
 
 
 def _refuses_parameter(answer: Envelope) -> bool:

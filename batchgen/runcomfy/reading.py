@@ -21,10 +21,9 @@ _MAX_DEPTH = 16
 _MAX_NODES = 10_000
 _MAX_WORD = 64
 
-_PENDING = frozenset(
-    ("in_queue", "in_progress", "pending", "waiting", "starting", "processing", "queued", "running")
-) | {"cancellation_requested"}
 _SUCCEEDED = frozenset(("completed", "succeeded"))
+_CANCELLED = frozenset(("cancelled", "canceled"))
+_DOCUMENTED_ENDS = _SUCCEEDED | _CANCELLED | {"failed"}
 _BAD_END = re.compile("fail|error|expire|timeout|timed_out")
 
 _PREFERRED = ("images", "image", "videos", "video", "audios", "audio")
@@ -46,23 +45,31 @@ def has_status(body: Mapping[str, object]) -> bool:
     return bool(_word(body))
 
 
+def has_documented_end(body: Mapping[str, object]) -> bool:
+    """Tell whether a JSON object names, in a word that the API documents or a CLI accepts, how a request ended."""
+    return _word(body) in _DOCUMENTED_ENDS
+
+
 def of_status(body: Mapping[str, object]) -> Reading:
     """Return what `/status` says: pending or ended, never how it ended. An unknown word is pending."""
     word = _word(body)
-    over = word in _SUCCEEDED or "cancel" in word or _BAD_END.search(word)
-    return _reading(body, Phase.ENDED if over and word not in _PENDING else Phase.PENDING)
+    over = word in _DOCUMENTED_ENDS or _is_bad_end(word)
+    return _reading(body, Phase.ENDED if over else Phase.PENDING)
 
 
 def of_result(body: Mapping[str, object]) -> Reading:
     """Return what `/result` says, with outputs where it succeeded and a reason where it failed."""
     word = _word(body)
-    if word in _PENDING:
-        return _reading(body, Phase.PENDING)
     if word in _SUCCEEDED:
         return _reading(body, Phase.SUCCEEDED, outputs(body))
-    if "cancel" in word:
+    if word in _CANCELLED:
         return _reading(body, Phase.CANCELLED)
-    return _reading(body, Phase.FAILED if _BAD_END.search(word) else Phase.PENDING)
+    return _reading(body, Phase.FAILED if _is_bad_end(word) else Phase.PENDING)
+
+
+def _is_bad_end(word: str) -> bool:
+    # Any other word about cancelling may tell of a wish, or of one that failed: the run can still succeed and be paid.
+    return "cancel" not in word and _BAD_END.search(word) is not None
 
 
 def cancel_outcome(body: Mapping[str, object]) -> CancelOutcome:

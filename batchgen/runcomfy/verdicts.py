@@ -10,7 +10,7 @@ import re
 
 from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
-from batchgen.runcomfy import envelope
+from batchgen.runcomfy import envelope, reading
 from batchgen.runcomfy.envelope import Envelope
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -89,16 +89,19 @@ def _meant(answer: Envelope) -> int:
 def usable(answer: Envelope, stage: Stage = Stage.RUN) -> dict[str, object]:
     """Return the JSON object that a GET, or a cancel, brought.
 
-    Raises TokenError, Gone, or Transient for everything that says nothing about what was asked for. An object with a
-    `status` is an answer even if it holds an `error_code`: that is the reason why a run failed.
+    Raises TokenError, Gone, or Transient for everything that says nothing about what was asked for. Beside a
+    documented end an `error_code` is the run's own, and the object stands. Beside any other `status` the codes of
+    TokenError and Gone come first, so that a token's trouble never ends a job.
     """
     content = answer.content if 200 <= answer.status < 300 else None
-    if content is not None and (answer.code is None or isinstance(content.get("status"), str)):
+    if content is not None and (answer.code is None or reading.has_documented_end(content)):
         return content
     if answer.code in _TOKEN or _meant(answer) in (401, 403):
         raise token_error(answer)
     if _meant(answer) in (404, 410):
         raise errors.Gone(_info("gone", stage, answer, "the server does not know it (any more)"))
+    if content is not None and reading.has_status(content):
+        return content
     raise errors.Transient(_info(_transient_kind(answer), stage, answer, _unusable(answer)), answer.retry_after)
 
 

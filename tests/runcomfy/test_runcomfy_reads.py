@@ -10,7 +10,7 @@ import pytest
 from support.wire import Act, Wire, hang, http, reset
 
 from batchgen import errors
-from batchgen.job import CancelOutcome, Phase
+from batchgen.job import CancelOutcome, Phase, Reading
 from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.transport import Timeouts
 
@@ -111,6 +111,9 @@ def test_an_answer_without_a_status_is_transient(name: str) -> None:
         http(200, {"error_code": 400004, "error_message": "expired"}),
         http(400, {"error_code": 401001}),
         http(200, {"error_code": 403001}),
+        http(200, {"status": "error", "error_code": 400004}),
+        http(200, {"status": "in_progress", "error_code": 401001}),
+        http(200, {"status": "expired", "error_code": "403003"}),
     ],
 )
 def test_a_token_that_is_not_taken_stops_the_run(answer: bytes, question: Ask) -> None:
@@ -120,7 +123,18 @@ def test_a_token_that_is_not_taken_stops_the_run(answer: bytes, question: Ask) -
 
 
 @pytest.mark.parametrize("question", READS.values(), ids=READS.keys())
-@pytest.mark.parametrize("answer", [http(404), http(410), http(400, {"error_code": 404001}), http(404, b"<html>")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(404),
+        http(410),
+        http(404, b"<html>"),
+        http(400, {"error_code": 404001}),
+        http(200, {"error_code": 404001}),
+        http(200, {"status": "error", "error_code": 404001}),
+        http(200, {"status": "in_queue", "error_code": 404001}),
+    ],
+)
 def test_a_request_the_server_does_not_know_is_gone(answer: bytes, question: Ask) -> None:
     assert isinstance(ask(question, answer)[0], errors.Gone)
 
@@ -143,6 +157,31 @@ def test_a_failed_run_with_an_error_code_is_an_answer() -> None:
     assert not isinstance(found, errors.BatchgenError)
     assert getattr(found, "phase", None) is Phase.FAILED
     assert TOKEN not in repr(found)
+
+
+@pytest.mark.parametrize("code", [400004, 401001, 403001, 404001, 422001])
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        ("failed", Phase.FAILED),
+        ("Failed", Phase.FAILED),
+        ("succeeded", Phase.SUCCEEDED),
+        ("completed", Phase.SUCCEEDED),
+        ("cancelled", Phase.CANCELLED),
+        ("canceled", Phase.CANCELLED),
+    ],
+)
+def test_a_documented_end_stands_whatever_code_the_run_brings_along(word: str, phase: Phase, code: int) -> None:
+    found, _ = ask(READS["result"], http(200, {"status": word, "error_code": code}))
+    assert isinstance(found, Reading)
+    assert found.phase is phase
+
+
+@pytest.mark.parametrize(("word", "phase"), [("error", Phase.FAILED), ("in_progress", Phase.PENDING)])
+def test_a_status_beside_a_code_of_neither_token_nor_request_is_an_answer(word: str, phase: Phase) -> None:
+    found, _ = ask(READS["result"], http(200, {"status": word, "error_code": 500001}))
+    assert isinstance(found, Reading)
+    assert found.phase is phase
 
 
 def test_the_cost_is_asked_for() -> None:

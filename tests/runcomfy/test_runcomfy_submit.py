@@ -9,14 +9,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from support.wire import Act, Wire, hang, http, reset
+from support.wire import Act, Seen, Wire, hang, http, reset
 
 from batchgen import errors
+from batchgen.errors import Stage
 from batchgen.job import Job, make_job
 from batchgen.runcomfy import verdicts
 from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.envelope import Reply, open_envelope
 from batchgen.runcomfy.transport import Timeouts
+from batchgen.runcomfy.uploads import Uploads
 
 TOKEN = "tok_3fA9-secret/with+signs"
 JOB = make_job(1, "google/nano-banana-2/text-to-image", {"prompt": "a red fox, 雪", "seed": 7, "wide": 2**70})
@@ -342,6 +344,51 @@ def test_a_model_id_that_would_change_the_path_is_not_sent(model: str) -> None:
     asyncio.run(run())
 
 
+def test_a_post_cancelled_before_anything_was_sent_was_certainly_not_taken() -> None:
+    async def run() -> list[Seen]:
+        connected = asyncio.Event()
+
+        async def handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            await hang(reader, writer)
+
+        async with Wire(http(200, ID), greet=handshake) as wire:
+            post = asyncio.create_task(submit(wire.origin.replace("http:", "https:"), timeouts=Timeouts()))
+            await connected.wait()
+            await cancelled_as_refused(post)
+            return wire.seen
+
+    assert asyncio.run(run()) == []
+
+
+def test_a_post_cancelled_while_its_input_is_read_was_certainly_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> list[Seen]:
+        reading = asyncio.Event()
+
+        async def never(*_: object) -> bytes:
+            reading.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(Uploads, "body", never)
+        async with Wire(http(200, ID)) as wire:
+            post = asyncio.create_task(submit(wire.origin))
+            await reading.wait()
+            await cancelled_as_refused(post)
+            return wire.seen
+
+    assert asyncio.run(run()) == []
+
+
+async def cancelled_as_refused(post: asyncio.Task[str]) -> None:
+    """Cancel a POST of which nothing was sent, and hold it to what a caller may rely on."""
+    post.cancel()
+    with pytest.raises(errors.Refused, match="left before anything was sent") as caught:
+        await post
+    assert (caught.value.reached, caught.value.info.kind, caught.value.info.stage) == (False, "left", Stage.SUBMIT)
+    assert post.cancelling() == 0, "the cancellation was swallowed but still counts"
+
+
 def test_a_cancelled_post_stays_a_cancellation() -> None:
     async def run() -> None:
         arrived = asyncio.Event()
@@ -356,6 +403,7 @@ def test_a_cancelled_post_stays_a_cancellation() -> None:
             post.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await post
+            assert post.cancelled()
 
     asyncio.run(run())
 

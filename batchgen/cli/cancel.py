@@ -13,7 +13,9 @@ from batchgen.cli.batch import DiskTrouble
 from batchgen.cli.command_line import program
 from batchgen.cli.connect import SANDBOX, account, connected
 from batchgen.cli.exit_codes import ExitCode, verdict
+from batchgen.engine.cancel import Cancellation
 from batchgen.engine.scheduler import Engine, Limits
+from batchgen.engine.stop import Cause, Why
 from batchgen.ledger.files import REAL_DISK
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
@@ -39,25 +41,29 @@ async def _cancel(
         with Store(folder.path, disk=REAL_DISK) as store:
             engine = Engine(client, store, journal, state, stream.no_names, limits=Limits())
             trouble.watch(engine)
-            outcomes = await engine.cancel_queued()
+            cancellation = await engine.cancel_queued()
         await journal.close()
     if given["as_json"]:
-        console.show_json(
-            {"run_dir": str(folder.path), **{word: outcomes[word] for word in ("cancelled", "in_flight")}}
-        )
+        console.show_json({"run_dir": str(folder.path), **cancellation.counts})
     else:
-        console.show(_lines(outcomes["cancelled"], outcomes["in_flight"], folder))
-    ended = verdict(engine.stop.causes, {})
+        console.show(_lines(cancellation, folder))
+    causes = engine.stop.causes
+    if cancellation.asked and not cancellation.answered:
+        text = f"no usable answer from {client.origin}, so nothing is known to be cancelled; run the same command again"
+        causes = [*causes, Cause(Why.UNAVAILABLE, text)]
+    ended = verdict(causes, {})
     if ended.code != ExitCode.OK:
         console.say(f"batchgen: {errors.printable(ended.sentence)}")
     return ended.code
 
 
-def _lines(cancelled: int, in_flight: int, folder: RunDirectory) -> list[str]:
-    lines = [f"{counted(cancelled, 'request')} cancelled: nothing is paid for these, and run makes them anew"]
-    if in_flight:
-        lines.append(
-            f"{counted(in_flight, 'request')} could not be cancelled: begun or over, and paid for; "
-            f"{program()} fetch {shlex.quote(str(folder.path))} collects them"
-        )
+def _lines(cancellation: Cancellation, folder: RunDirectory) -> list[str]:
+    fetch = f"{program()} fetch {shlex.quote(str(folder.path))}"
+    lines = [f"{counted(cancellation.cancelled, 'request')} cancelled before they ran: run makes them anew"]
+    if cancellation.in_flight:
+        known = counted(cancellation.in_flight, "request")
+        lines.append(f"{known} could not be cancelled: begun or over; {fetch} collects what they make")
+    if cancellation.unconfirmed:
+        rest = counted(cancellation.unconfirmed, "request")
+        lines.append(f"{rest} unconfirmed: cancelled or not, no usable answer says; {fetch} finds out")
     return lines

@@ -11,14 +11,13 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from batchgen import errors
 from batchgen.engine.budget import Budget
-from batchgen.engine.cancel import Canceller
+from batchgen.engine.cancel import Cancellation, Canceller
 from batchgen.engine.collect import PATIENCE_S, Collector
 from batchgen.engine.context import Context
 from batchgen.engine.follow import Ended, Follower
@@ -157,20 +156,24 @@ class Engine:
                 self.stop.leave(cause)
             raise
 
-    async def cancel_queued(self) -> Counter[str]:
-        """Cancel what still queues at the server; return how many were `cancelled` and how many stay `in_flight`.
+    async def cancel_queued(self) -> Cancellation:
+        """Cancel what still queues at the server, and return what became of it; a hurry ends this at once.
 
-        A refused token or a failing disk becomes a cause of the run's end.
+        A refused token or a failing disk becomes a cause of the run's end. Nothing is written after the return.
         """
-        in_flight = [pair for pair in self._state.attempts() if pair[1].fact is Fact.SUBMITTED]
+        cancellation = Cancellation([pair for pair in self._state.attempts() if pair[1].fact is Fact.SUBMITTED])
+        body = asyncio.ensure_future(self._canceller.cancel(cancellation))
+        hurry = asyncio.ensure_future(self.stop.hurry.wait())
         try:
-            outcomes = await self._canceller.cancel(in_flight)
-        except errors.RunError as error:
-            self._explain([error])
-            outcomes = Counter(in_flight=len(in_flight))
-        text = f"{outcomes['cancelled']} cancelled, {outcomes['in_flight']} could not be and go on at the server"
-        self._recorder.tell("cancel", text)
-        return outcomes
+            await asyncio.wait({body, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            body.cancel()
+            hurry.cancel()
+        await asyncio.gather(body, hurry, return_exceptions=True)
+        orphaned = await self._shelter.drained(self.stop.hurry, HURRY_S)
+        self._explain([*orphaned, *_errors_of(body)])
+        self._recorder.tell("cancel", str(cancellation))
+        return cancellation
 
     def _explain(self, failures: Sequence[BaseException]) -> None:
         """Turn what ended the run into causes; raise what is none."""

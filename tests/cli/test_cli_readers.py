@@ -222,6 +222,34 @@ def test_cancel_stops_what_queues_and_tells_what_it_could_not_stop(tmp_path: Pat
         assert (again["new"], again["in_flight"]) == (2, 1)
 
 
+def test_cancel_claims_nothing_where_nobody_answers(tmp_path: Path) -> None:
+    with sandboxed.sandbox(tmp_path / "server", "--service-time", "600") as server:
+        place = _with_three_in_flight(tmp_path, server)
+        server.end()
+        ended, told = place.run("cancel", "m.yaml", "--json"), place.run("cancel", "m.yaml")
+    assert (ended.code, told.code) == (69, 69)
+    assert {word: ended.json[word] for word in ("cancelled", "in_flight", "unconfirmed")} == {
+        "cancelled": 0,
+        "in_flight": 0,
+        "unconfirmed": 3,
+    }
+    assert "3 requests unconfirmed" in told.out
+    assert "paid for" not in told.out
+    assert server.origin in told.err
+    assert place.book().count("cancelled") == 0
+
+
+def test_cancel_tells_what_it_could_not_learn_beside_what_it_could(tmp_path: Path) -> None:
+    """For one of three the server only errs; at most one of the others runs."""
+    faults = sandboxed.rules({"on": "cancel", "do": "status", "status": 503, "nth": [1]})
+    with sandboxed.sandbox(tmp_path / "server", "--slots", "1", "--service-time", "600", *faults) as server:
+        place = _with_three_in_flight(tmp_path, server)
+        ended = place.run("cancel", "m.yaml")
+        assert (ended.code, server.account()["cancelled"]) == (0, place.book().count("cancelled"))
+    assert "1 request unconfirmed" in ended.out
+    assert "cancelled before" in ended.out
+
+
 def _with_three_in_flight(folder: Path, server: Sandbox) -> Workplace:
     place = Workplace.at(folder / "place", server.origin)
     running = place.start("run", place.manifest(["one", "two", "three"]), "--on-interrupt", "leave")

@@ -178,8 +178,8 @@ MUTATIONS = (
     Mutation(
         "a connection that broke after sending leaves an unknown",
         "batchgen/runcomfy/client.py",
-        "        if wire.begun:\n",
-        "        if False:\n",
+        "        if wire.begun:\n            return errors.Ambiguous",
+        "        if False:\n            return errors.Ambiguous",
         (*PYTEST, "tests/runcomfy/test_runcomfy_submit.py"),
     ),
     Mutation(

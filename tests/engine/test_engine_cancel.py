@@ -189,7 +189,9 @@ def test_a_hurry_ends_cancellations_that_hang_but_not_a_line_on_its_way() -> Non
         await engine.run(posts(40))
         return loop.time() - began, len(cancelled(world))
 
-    assert run(hurried()) == (pytest.approx(32.0), 3)
+    seconds, lines = run(hurried())
+    assert seconds == pytest.approx(32.0, abs=0.1)
+    assert lines == 3
 
 
 def test_a_cancellation_of_many_holds_a_handful_of_tasks() -> None:

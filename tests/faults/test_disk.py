@@ -29,7 +29,7 @@ def hold_to_the_promise(desk: Workplace, calm: Sandbox, manifest: str, before: i
 def test_a_disk_full_at_any_write_ends_in_73_and_resumes(desk: Workplace, calm: Sandbox, bent: Bent) -> None:
     """From each write on in turn: what the server took is in the ledger, by the room kept back."""
     full_runs = 0
-    for number in count(1, 2):
+    for number in count(1):
         name = f"m{number}"
         before = calm.accepted()
         manifest = desk.manifest([f"a full fox {number}", f"a full heron {number}"], name=name)
@@ -48,7 +48,7 @@ def test_a_disk_full_at_any_write_ends_in_73_and_resumes(desk: Workplace, calm: 
         again = desk.run("run", manifest, "-q")
         assert (again.code, calm.accepted() - before) == (0, 2), [number, again.err]
         assert book.files().keys() == book.named_files().keys()
-    assert full_runs >= 5
+    assert full_runs >= 9
 
 
 def test_an_id_that_cannot_be_written_goes_to_standard_error_even_if_quiet(

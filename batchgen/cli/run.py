@@ -92,7 +92,7 @@ class _Run:
             self.journal,
             self.state,
             client,
-            stream.namer(manifest.output.name, self.state),
+            stream.namer(manifest.output.name, self.state, place.path),
             self.manner,
             Opening("run", manifest.name, manifest.digest, dict(found.counts), self.command, found.unlisted),
             offers(lasting(self.command), self.command, str(place.path)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from batchgen import errors, events, plan
@@ -13,7 +14,7 @@ from batchgen.job import Job
 from batchgen.ledger import replay
 from batchgen.plan import Policy, Price, Whole
 from batchgen.state import Attempt, Fact, RunState
-from batchgen.store.check import whole
+from batchgen.store.check import occupied, whole
 from batchgen.store.names import Names, render
 
 
@@ -96,9 +97,9 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
     )
 
 
-def namer(template: str, state: RunState) -> Namer:
+def namer(template: str, state: RunState, run_dir: Path) -> Namer:
     """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
-    names = Names(state.names)
+    names = Names(state.names, partial(occupied, run_dir))
 
     def reserve(job: Job, attempt: int) -> str:
         known = state.jobs.get(job.id)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path, PurePosixPath
+
+from batchgen.store.formats import EXTENSIONS
+from batchgen.store.parts import IMAGES
+
+
+def occupied(run_dir: Path, name: str) -> bool:
+    """Tell whether an output, or a sidecar, already stands under a stem, whoever made it."""
+    stem = run_dir / IMAGES / name
+    endings = [f"{number}.{extension}" for number in ("", "_1") for extension in EXTENSIONS]
+    return any(os.path.lexists(f"{stem}{ending}") for ending in (*endings, ".json"))
 
 
 def whole(run_dir: Path, path: str, size: int) -> bool:

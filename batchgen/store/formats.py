@@ -43,6 +43,10 @@ WAV = Format("wav", "wav", Medium.AUDIO)
 OGG = Format("ogg", "ogg", Medium.AUDIO)
 FLAC = Format("flac", "flac", Medium.AUDIO)
 
+EXTENSIONS = tuple(
+    kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF, HEIC, MP4, MOV, WEBM, MKV, M4A, MP3, WAV, OGG, FLAC)
+)
+
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], Format], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PNG),
     (re.compile(rb"\xff\xd8\xff"), JPEG),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from batchgen.job import canonical
 
@@ -70,9 +70,13 @@ def component(text: str) -> str:
 
 
 class Names:
-    """The names of one ledger. `reserve` never gives the same one twice, nor one that another's files could meet."""
+    """The names of one ledger. `reserve` never gives the same one twice, nor one that another's files could meet.
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    `occupied` tells of files that stand under a name without the ledger's knowing: those are left alone.
+    """
+
+    def __init__(self, taken: Iterable[str] = (), occupied: Callable[[str], bool] = lambda name: False) -> None:
+        self._occupied = occupied
         self._taken: set[str] = set()
         self._numbered: set[str] = set()
         for name in taken:
@@ -87,13 +91,15 @@ class Names:
 
     def reserve(self, stem: str, job: str, attempt: int) -> str:
         """Return the name for an attempt's files and note it: the stem, with as much of the job's id as it needs."""
-        name = next(name for name in _candidates(stem, job, attempt) if self._is_free(_key(name)))
+        name = next(name for name in _candidates(stem, job, attempt) if self._is_free(name))
         self.add(name)
         return name
 
-    def _is_free(self, key: str) -> bool:
+    def _is_free(self, name: str) -> bool:
+        key = _key(name)
         number = _OUTPUT_NUMBER.fullmatch(key)
-        return not (key in self._taken or key in self._numbered or (number and number[1] in self._taken))
+        known = key in self._taken or key in self._numbered or bool(number and number[1] in self._taken)
+        return not known and not self._occupied(name)
 
 
 def _candidates(stem: str, job: str, attempt: int) -> Iterator[str]:

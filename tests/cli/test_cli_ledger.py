@@ -87,3 +87,16 @@ def test_a_file_that_is_no_ledger_is_left_alone(done: Workplace) -> None:
 
     assert ended.code == 65, ended.err
     assert done.book().log.read_text(encoding="utf-8") == "somebody's notes\nnobody's ledger\n"
+
+
+def test_a_run_without_its_ledger_leaves_the_pictures_of_the_last_one_alone(place: Workplace) -> None:
+    """Whoever moves the ledger away to begin anew keeps what was paid for."""
+    manifest = place.manifest(["a fox of two lives"])
+    place.run("run", manifest)
+    book = place.book()
+    before = book.files()
+    book.log.rename(book.log.with_name("old.jsonl"))
+    assert place.run("run", manifest).code == 0
+    after = book.files()
+    assert len(after) == 2
+    assert before.items() <= after.items()

@@ -192,14 +192,14 @@ MUTATIONS = (
     Mutation(
         "no two jobs share a name",
         "batchgen/store/names.py",
-        "        name = next(name for name in _candidates(stem, job, attempt) if self._is_free(_key(name)))\n",
+        "        name = next(name for name in _candidates(stem, job, attempt) if self._is_free(name))\n",
         "        name = next(_candidates(stem, job, attempt))\n",
         (*POINTS, "cancel", "--at", "after Journal.append run_finished #1"),
     ),
     Mutation(
         "names of earlier runs are taken",
         "batchgen/cli/stream.py",
-        "    names = Names(state.names)\n",
+        "    names = Names(state.names, partial(occupied, run_dir))\n",
         "    names = Names()\n",
         (*POINTS, "cancel", "--at", "before Appender.commit #3"),
     ),

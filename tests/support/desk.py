@@ -237,7 +237,7 @@ class Desk:
                 self.pictures,
                 journal,
                 state,
-                stream.namer("{slug}", state),
+                stream.namer("{slug}", state, self.folder),
                 limits=Limits(wishes.concurrency, 2, 20.0, wishes.max_cost_usd, wishes.max_jobs, 1800.0),
                 now=self.wrong_clock,
             )

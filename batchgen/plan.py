@@ -25,7 +25,7 @@ Whole = Callable[[Attempt], bool]
 BREATH = 256
 """So many jobs without anything to do, and the stream lets others have a turn."""
 
-COUNTED = (*State, "removed", "duplicates", "missing")
+COUNTED = ("jobs", *State, "removed", "duplicates", "missing")
 
 
 class Action(Enum):

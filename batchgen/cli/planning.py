@@ -86,6 +86,8 @@ def _shown_job(job: Job, template: str) -> dict[str, object]:
 def remarks(choice: Choice, loaded: Loaded, state: RunState, found: Survey) -> list[str]:
     """Return what a person should know of this plan beyond the manifest's own warnings."""
     notes = of_refresh(choice, loaded, state)
+    if choice.where and not found.counts["jobs"]:
+        notes.append(f"--where {' '.join(choice.where)} selects no job; name a tag or a setting that is sent")
     if found.loose:
         notes.append(
             f"{counted(found.loose, 'job')} with limit_generations: false may make, and cost, more pictures than asked"

@@ -4,45 +4,38 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batchgen import errors
-from batchgen.cli import console, loop, place, planning, stream
-from batchgen.cli.batch import DiskTrouble
+from batchgen.cli import console, stream
 from batchgen.cli.command_line import program
-from batchgen.cli.connect import SANDBOX, account, connected
+from batchgen.cli.connect import connected
 from batchgen.cli.exit_codes import ExitCode, verdict
+from batchgen.cli.held import Held, holding
 from batchgen.engine.cancel import Cancellation
 from batchgen.engine.scheduler import Engine, Limits
 from batchgen.engine.stop import Cause, Why
 from batchgen.ledger.files import REAL_DISK
-from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.report.text import counted
-from batchgen.state import RunState
 from batchgen.store.writer import Store
 
 
 def cancel_run(run: Path, given: Mapping[str, Any]) -> int:
     """Cancel every request of a run directory that still queues. Returns the exit code."""
-    folder = RunDirectory(place.find_run(run))
-    trouble = DiskTrouble()
-    with folder.open_for_writing(create=False, on_failure=trouble) as (journal, state):
-        return loop.run(_cancel(folder, journal, state, trouble, given))
+    return holding(run, partial(_cancel, given))
 
 
-async def _cancel(
-    folder: RunDirectory, journal: Journal, state: RunState, trouble: DiskTrouble, given: Mapping[str, Any]
-) -> int:
-    to = account(any(attempt.api == SANDBOX for _, attempt in state.attempts()))
-    planning.check_origin(state, to.origin)
-    async with connected(to, folder.sandbox) as client:
+async def _cancel(given: Mapping[str, Any], held: Held) -> int:
+    folder = held.folder
+    async with connected(held.account, folder.sandbox) as client:
         with Store(folder.path, disk=REAL_DISK) as store:
-            engine = Engine(client, store, journal, state, stream.no_names, limits=Limits())
-            trouble.watch(engine)
+            engine = Engine(client, store, held.journal, held.state, stream.no_names, limits=Limits())
+            held.trouble.watch(engine)
             cancellation = await engine.cancel_queued()
-        await journal.close()
+        await held.journal.close()
     if given["as_json"]:
         console.show_json({"run_dir": str(folder.path), **cancellation.counts})
     else:

@@ -113,7 +113,7 @@ class Follower:
         return Ended.LEFT
 
     async def reread(self, work: Work) -> Reading | None:
-        """Read the result once more, for fresh links or a late cost; None where that does not work out."""
+        """Read the result once more, for fresh links; None where that does not work out."""
         try:
             reading = await self._ask(self._api.result, work)
         except (errors.Transient, errors.Gone):

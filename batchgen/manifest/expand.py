@@ -155,13 +155,12 @@ def _rule(exclusion: Exclusion, block: _Block) -> Rule | None:
 class Expansion(Iterator[Job]):
     """The Jobs of a manifest, once each, to be iterated once.
 
-    `duplicates` and `excluded` count, so far, the jobs passed over as identical to an earlier one and as excluded.
+    `duplicates` counts, so far, the jobs passed over as identical to an earlier one.
     Raises ManifestError while iterating where a prompt file is no longer as it was when the manifest was loaded.
     """
 
     def __init__(self, recipe: Recipe, repeated: Collection[int]) -> None:
         self.duplicates = 0
-        self.excluded = 0
         self._recipe = recipe
         self._repeated = repeated
         seeds = recipe.seeds_or_default
@@ -226,11 +225,8 @@ class Expansion(Iterator[Job]):
             held = [rule for rule in rules if rule.holds(parts)] if rules else rules
             for seed, text in self._seeded(block):
                 if held and any(rule.seeds is None or str(seed) in rule.seeds for rule in held):
-                    self.excluded += self._recipe.repeats
-                elif seed is None:
-                    yield cell, text
-                else:
-                    yield {**cell, SEED: seed}, text
+                    continue
+                yield (cell if seed is None else {**cell, SEED: seed}), text
 
     def _seeded(self, block: _Block) -> Iterator[tuple[int | None, str]]:
         """Yield each seed of a cell with the canonical text of the input's members."""

@@ -13,7 +13,6 @@ MAX_JSON_BYTES = 8 * 1024 * 1024
 
 _KEEPALIVE = 30.0
 
-Failure = aiohttp.ClientError | TimeoutError | OSError
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 """How aiohttp says that no answer, or no whole answer, came."""
 

@@ -51,6 +51,8 @@ async def _cancel(given: Mapping[str, Any], held: Held) -> int:
 
 
 def _lines(cancellation: Cancellation, folder: RunDirectory) -> list[str]:
+    if not cancellation.asked:
+        return ["nothing is in flight, so there is nothing to cancel"]
     fetch = f"{program()} fetch {shlex.quote(str(folder.path))}"
     lines = [f"{counted(cancellation.cancelled, 'request')} cancelled before they ran: run makes them anew"]
     if cancellation.in_flight:

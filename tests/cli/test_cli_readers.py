@@ -250,6 +250,13 @@ def test_cancel_tells_what_it_could_not_learn_beside_what_it_could(tmp_path: Pat
     assert "cancelled before" in ended.out
 
 
+def test_cancel_says_so_where_nothing_is_in_flight(place: Workplace) -> None:
+    manifest = place.manifest(["a fox in no hurry"])
+    place.run("run", manifest)
+    ended = place.run("cancel", manifest)
+    assert (ended.code, ended.out) == (0, "nothing is in flight, so there is nothing to cancel\n")
+
+
 def _with_three_in_flight(folder: Path, server: Sandbox) -> Workplace:
     place = Workplace.at(folder / "place", server.origin)
     running = place.start("run", place.manifest(["one", "two", "three"]), "--on-interrupt", "leave")

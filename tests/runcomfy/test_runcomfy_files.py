@@ -13,7 +13,7 @@ from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.transport import Timeouts
 
 TOKEN = "tok_3fA9-secret"
-QUICK = Timeouts(connect=0.3, file_idle=0.15)
+QUICK = Timeouts(connect=2, file_idle=1)
 KEY = "/eNoza%3D/a%2Fb/output/x_output.png?sig=k%2F2%3D&e=1"
 
 

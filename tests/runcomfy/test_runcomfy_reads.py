@@ -15,7 +15,7 @@ from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.transport import Timeouts
 
 TOKEN = "tok_3fA9-secret"
-QUICK = Timeouts(connect=0.3, submit=0.15, read=0.15, file_idle=0.15)
+QUICK = Timeouts(connect=2, submit=1, read=1, file_idle=1)
 DONE = {"status": "succeeded", "output": {"image": "https://cdn.runcomfy.net/a.png"}, "cost": 0.08}
 
 Ask = Callable[[Client], Awaitable[object]]

@@ -22,7 +22,7 @@ from batchgen.runcomfy.uploads import Uploads
 
 TOKEN = "tok_3fA9-secret/with+signs"
 JOB = make_job(1, "google/nano-banana-2/text-to-image", {"prompt": "a red fox, 雪", "seed": 7, "wide": 2**70})
-QUICK = Timeouts(connect=0.3, submit=0.15, read=0.15, file_idle=0.15)
+QUICK = Timeouts(connect=2, submit=1, read=1, file_idle=1)
 ID = {"request_id": "9f2c7a10-1111"}
 
 

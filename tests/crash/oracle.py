@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,9 +203,12 @@ def judge_money(book: Book, taken: Sequence[Taken], tally: Tally, *, resent: boo
             tally.hold(said == cost.get(request_id), f"request {request_id} cost {cost.get(request_id)}, not {said}")
 
 
-def judge_files(book: Book, tally: Tally) -> None:
-    """Hold that what `done` names is there and whole, and that nothing else is."""
+def judge_files(book: Book, tally: Tally, *, sidecar: bool = False) -> None:
+    """Hold that what `done` names is there and whole, with its `sidecar` if there is to be one, and nothing else."""
     named, found = book.named_files(), book.files()
+    if sidecar:
+        _judge_sidecars(book, {path for path in found if path.endswith(".json")}, tally)
+        found = pictures(found)
     for path, sha256 in named.items():
         tally.hold(found.get(path) == sha256, f"{path} is not what the ledger says")
     owner: dict[str, str] = {}
@@ -218,6 +221,28 @@ def judge_files(book: Book, tally: Tally) -> None:
     tally.hold(names.total() == len(names), f"names reserved twice: {names}")
     hidden = [str(path) for path in book.path.rglob(".*")]
     tally.hold(not hidden, f"left behind: {hidden}")
+
+
+def _judge_sidecars(book: Book, found: Collection[str], tally: Tally) -> None:
+    names = {(line["job"], line["attempt"]): line["name"] for line in book.lines("submitting")}
+    for line in book.lines("done"):
+        path = f"images/{names[line['job'], line['attempt']]}.json"
+        said = json.loads((book.path / path).read_text(encoding="utf-8"))["prompts"] if path in found else []
+        tally.hold([one["text"] for one in said] == [line["prompt"]], f"{path} does not say what made the picture")
+    tally.hold(len(found) == len(book.lines("done")), f"sidecars of nothing: {sorted(found)}")
+
+
+def is_sidecar(book: Book, path: str) -> bool:
+    """Whether a file is a whole sidecar."""
+    try:
+        return "prompts" in json.loads((book.path / path).read_bytes())
+    except ValueError:
+        return False
+
+
+def pictures(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that are no sidecars, with their digests."""
+    return {path: sha256 for path, sha256 in files.items() if not path.endswith(".json")}
 
 
 def visible_files(book: Book) -> dict[str, str]:

@@ -161,7 +161,7 @@ class Trial:
         taken = self.server.taken()
         oracle.judge_end(left, self.book, code, taken, self.tally, jobs=len(self.scenario.subjects))
         named = self.book.named_files()
-        for path, sha256 in visible.items():
+        for path, sha256 in oracle.pictures(visible).items():
             self.tally.hold(named.get(path) == sha256, f"{path} was there after the crash, and is not what was made")
         self.settle()
 
@@ -170,7 +170,7 @@ class Trial:
         oracle.judge_money(self.book, self.server.taken(), self.tally)
         if "unknown" in oracle.standing(self.book.lines()).values():
             self._decide()
-        oracle.judge_files(self.book, self.tally)
+        oracle.judge_files(self.book, self.tally, sidecar=self.scenario.sidecar)
 
     def _decide(self) -> None:
         """Be the person: send again, or look at the server's page and tell what stands there."""

@@ -33,6 +33,7 @@ class Scenario:
     command: tuple[str, ...] = ("run", MANIFEST)
     begun_until: str = ""
     interrupt: str = ""
+    sidecar: bool = False
     server: tuple[str, ...] = QUICK
 
     def write_manifest(self, place: Workplace, mark: str) -> None:
@@ -44,7 +45,7 @@ class Scenario:
         place.manifest(
             prompts,
             limits={"submits_per_second": 1000, "concurrency": 2},
-            output={"name": "picture"},
+            output={"name": "picture", "sidecar": self.sidecar},
         )
 
 
@@ -55,7 +56,14 @@ SCENARIOS = (
     Scenario("torn", begun_until="amid RealDisk.write log.jsonl #4"),
     Scenario("fetch", command=("fetch", MANIFEST), begun_until="after Journal.append submitted #2"),
     Scenario("attach", command=("attach",), begun_until="after Client.submit #1"),
+    Scenario("sidecar", sidecar=True),
     Scenario("settle", command=("settle",), begun_until="before Client.submit #1"),
+    Scenario(
+        "cancel later",
+        command=("cancel", MANIFEST),
+        begun_until="after Journal.append submitted #2",
+        server=SLOW,
+    ),
     Scenario(
         "cancel",
         subjects=("a fox", "a heron", "a crane"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from batchgen import errors
+from batchgen.engine.breaker import Breaker
 from batchgen.engine.budget import Budget
 from batchgen.engine.cancel import Cancellation, Canceller
 from batchgen.engine.collect import PATIENCE_S, Collector
@@ -65,12 +66,15 @@ class Engine:
         self._limits = limits
         self._now = now
         self._budget = Budget(limits.max_cost_usd, state)
+        self._breaker = Breaker(attempt.model for _, attempt in state.attempts() if attempt.fact is Fact.DONE)
         self._shelter = Shelter()
-        self._recorder = Recorder(ledger, state, (self._budget, *listeners), self._shelter, now)
+        self._recorder = Recorder(ledger, state, (self._budget, self._breaker, *listeners), self._shelter, now)
         self._state = state
         context = Context(api, self._recorder, self.stop, self._shelter, Silence(), random.Random())  # noqa: S311
         pace = Pace(limits.submits_per_second)
-        self._submitter = Submitter(context, namer, budget=self._budget, pace=pace, max_jobs=limits.max_jobs)
+        self._submitter = Submitter(
+            context, namer, budget=self._budget, breaker=self._breaker, pace=pace, max_jobs=limits.max_jobs
+        )
         self._follower = Follower(context, wait=limits.wait)
         self._collector = Collector(context, store, self._follower, patience=PATIENCE_S)
         self._canceller = Canceller(context)
@@ -134,7 +138,8 @@ class Engine:
             work, age = taken, 0.0
         elif not work.again:
             self._budget.hold(work)
-        reading = await self._follower.follow(work, age)
+        with self._breaker.watching():
+            reading = await self._follower.follow(work, age)
         if isinstance(reading, Ended):
             self._budget.leave(work)
             return reading

@@ -21,6 +21,7 @@ class Why(StrEnum):
     BALANCE = "balance"
     DISK = "disk"
     UNAVAILABLE = "unavailable"
+    FAILING = "failing"
     SIGNAL = "signal"
     MAX_COST = "max_cost"
     MAX_JOBS = "max_jobs"
@@ -37,7 +38,8 @@ class Cause:
     signal: int = 0
 
 
-_REACHED = frozenset({Why.MAX_COST, Why.MAX_JOBS, Why.WAIT})
+_SPARING = frozenset({Why.MAX_COST, Why.MAX_JOBS, Why.WAIT, Why.FAILING})
+"""Causes that leave alone what already has its permission."""
 
 _WHY_OF: dict[type[errors.RunError], Why] = {
     errors.TokenError: Why.TOKEN,
@@ -68,8 +70,8 @@ class Stop:
 
     @property
     def barred(self) -> bool:
-        """Whether a POST that had its permission already must not be sent either: so for all but a reached limit."""
-        return self.leaving.is_set() or any(cause.why not in _REACHED for cause in self.causes)
+        """Whether a POST that had its permission already must not be sent either."""
+        return self.leaving.is_set() or any(cause.why not in _SPARING for cause in self.causes)
 
     def note(self, cause: Cause) -> None:
         """Keep a cause that stops nothing by itself; each kind is kept once."""

@@ -11,6 +11,7 @@ import dataclasses
 from typing import assert_never
 
 from batchgen import errors, events
+from batchgen.engine.breaker import Breaker
 from batchgen.engine.budget import Budget
 from batchgen.engine.context import Context
 from batchgen.engine.limits import CoolDown, Pace
@@ -18,15 +19,19 @@ from batchgen.engine.ports import Namer, Step, Work
 from batchgen.engine.stop import Cause, Why, cause_of
 from batchgen.errors import ErrorInfo, Stage
 
-MAX_DOUBTS = 10
-"""So many submissions in a row without a clear answer, and no further one is made."""
-
 
 class Submitter:
     """Takes work as far as a request id."""
 
     def __init__(
-        self, context: Context, namer: Namer, *, budget: Budget, pace: Pace, max_jobs: int | None = None
+        self,
+        context: Context,
+        namer: Namer,
+        *,
+        budget: Budget,
+        breaker: Breaker,
+        pace: Pace,
+        max_jobs: int | None = None,
     ) -> None:
         self._api = context.api
         self._context = context
@@ -34,13 +39,12 @@ class Submitter:
         self._stop = context.stop
         self._namer = namer
         self._budget = budget
+        self._breaker = breaker
         self._pace = pace
         self._cool_down = CoolDown(context.chance)
         self._max_jobs = max_jobs
         self._posts = 0
-        self._accepted = False
-        self._doubts = 0
-        self._blocked: dict[str, ErrorInfo] = {}
+        self._told: set[Cause] = set()
 
     async def submit(self, work: Work) -> Work | None:
         """POST until the server has taken the job, and return the work to poll.
@@ -57,7 +61,7 @@ class Submitter:
 
     async def _permitted(self, work: Work) -> bool:
         """Wait for this POST's turn; False where there will be none."""
-        if await self._model_blocked(work):
+        if await self._ruled_out(work):
             return False
         if not await self._budget.reserve(work, self._stop.posts_ended):
             if not self._stop.posts_ended.is_set():
@@ -65,7 +69,7 @@ class Submitter:
                 self._stop.end_posts(Cause(Why.MAX_COST, limit))
             return False
         await self._turn()
-        if self._stop.posts_ended.is_set() or await self._model_blocked(work) or self._jobs_exhausted():
+        if self._stop.posts_ended.is_set() or await self._ruled_out(work) or self._jobs_exhausted():
             self._budget.release(work)
             return False
         self._posts += 1
@@ -89,11 +93,22 @@ class Submitter:
         self._stop.end_posts(Cause(Why.MAX_JOBS, f"max_jobs ({self._max_jobs}) submissions were made"))
         return True
 
-    async def _model_blocked(self, work: Work) -> bool:
-        error = self._blocked.get(work.job.model)
-        if error is not None:
-            await self._failed(work, error)
-        return error is not None
+    async def _ruled_out(self, work: Work) -> bool:
+        """Whether the breaker lets this job not be sent; it stays new, or fails where its model does not exist."""
+        match self._breaker.ruling(work.job.model):
+            case None:
+                return False
+            case ErrorInfo() as error:
+                await self._failed(work, error)
+            case Cause(why=Why.FAILING) as cause:
+                self._stop.note(cause)
+                if cause not in self._told:
+                    self._told.add(cause)
+                    self._recorder.tell("warning", f"{cause.message}; no more of its jobs are sent")
+                await asyncio.sleep(0)  # The stream may hold many more of them, and others need the loop.
+            case Cause() as cause:
+                self._stop.end_posts(cause)
+        return True
 
     async def _post(self, work: Work) -> Work | None:
         """Make one POST and record what came of it; sheltered from cancellation.
@@ -123,7 +138,7 @@ class Submitter:
     async def _taken(self, work: Work, request_id: str) -> Work:
         self._context.silence.answered()
         self._cool_down.accepted()
-        self._accepted, self._doubts = True, 0
+        self._breaker.taken(work.job.model)
         time = self._recorder.time()
         submitted = events.Submitted(
             time=time, job=work.job.id, attempt=work.attempt, request_id=request_id, api=self._api.origin
@@ -134,31 +149,28 @@ class Submitter:
 
     async def _not_taken(self, work: Work, error: errors.AttemptError) -> Work | None:
         if not isinstance(error, errors.Refused):
-            await self._unanswered(work, error)
+            self._cool_down.refused(self._context.clock(), error.retry_after)
+            self._breaker.doubted(work.job.model, error.info)
+            await self._unknown(work, error.info)
             return None
         delay = self._cool_down.refused(self._context.clock(), error.retry_after)
+        self._breaker.refused(self._context.clock(), error.info)
         await self._refused(work, error.info, delay)
         self._context.unanswered(error)
         return dataclasses.replace(work, attempt=work.attempt + 1)
 
-    async def _unanswered(self, work: Work, error: errors.AttemptError) -> None:
-        """Each of these is money in doubt: slow down, and stop where nothing else comes back."""
-        self._doubts += 1
-        self._cool_down.refused(self._context.clock(), error.retry_after)
-        await self._unknown(work, error.info)
-        if self._doubts >= MAX_DOUBTS:
-            text = f"{self._doubts} submissions in a row were left without a clear answer: {error.info.message}"
-            self._stop.end_posts(Cause(Why.UNAVAILABLE, text))
-
     async def _rejected(self, work: Work, error: errors.JobError) -> None:
-        if not isinstance(error, errors.InputError):
-            self._context.silence.answered()
-        if isinstance(error, errors.Forbidden) and not self._accepted:
+        if isinstance(error, errors.InputError):
+            return await self._failed(work, error.info)
+        self._context.silence.answered()
+        if isinstance(error, errors.Forbidden) and not self._breaker.accepted:
             await self._refused(work, error.info)
             raise errors.TokenError(f"the API refuses access: {error.info.message}")
         if isinstance(error, errors.ModelRejected):
-            self._blocked[work.job.model] = error.info
-        await self._failed(work, error.info)
+            self._breaker.unknown_model(work.job.model, error.info)
+        else:
+            self._breaker.rejected(work.job.model, error.info)
+        return await self._failed(work, error.info)
 
     async def _account_trouble(self, work: Work, error: errors.TokenError | errors.BalanceError) -> None:
         self._context.silence.answered()

@@ -20,7 +20,7 @@ DOUBTS_SHOWN = 3
 _NEXT_STEPS: Mapping[int, str] = {
     3: "to go on (where a cost limit was reached, raise it first)",
     5: "add balance on runcomfy.com, then",
-    69: "when the API answers again",
+    69: "once that is over or mended",
     73: "make the run directory writable and free some space, then",
     77: "set RUNCOMFY_TOKEN to a valid token, then",
     129: "to go on",

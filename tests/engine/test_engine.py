@@ -13,11 +13,11 @@ from support import virtual_time
 from support.world import MODEL, PRICE, MemoryApi, MemoryLedger, World, info, job, posts
 
 from batchgen import errors, events
+from batchgen.engine.breaker import IN_A_ROW
 from batchgen.engine.collect import LINK_TRIES
 from batchgen.engine.ports import Step, Work
 from batchgen.engine.scheduler import Limits
 from batchgen.engine.stop import Cause, Why
-from batchgen.engine.submit import MAX_DOUBTS
 from batchgen.errors import Stage
 from batchgen.job import Job, Phase, Reading
 from batchgen.state import State
@@ -537,13 +537,13 @@ def test_submissions_without_a_clear_answer_slow_the_run_down_and_then_stop_it()
         return asyncio.get_running_loop().time() - began
 
     assert virtual_time.run(seconds()) > 0.7
-    assert MAX_DOUBTS <= world.ledger.state().counts[State.UNKNOWN] < MAX_DOUBTS + 4
+    assert IN_A_ROW <= world.ledger.state().counts[State.UNKNOWN] < IN_A_ROW + 4
 
 
 def test_doubts_that_are_not_in_a_row_stop_nothing() -> None:
-    script = deque([errors.Ambiguous(info("timeout")), None] * (MAX_DOUBTS + 2))
+    script = deque([errors.Ambiguous(info("timeout")), None] * (IN_A_ROW + 2))
     world = World(MemoryApi(script={"submit": script}))
-    assert virtual_time.run(world.run(posts(2 * MAX_DOUBTS), Limits(concurrency=1, submits_per_second=100.0))) == ()
+    assert virtual_time.run(world.run(posts(2 * IN_A_ROW), Limits(concurrency=1, submits_per_second=100.0))) == ()
 
 
 def test_a_file_that_trickles_in_for_ever_is_given_up_after_five_minutes() -> None:

@@ -176,7 +176,7 @@ def test_closing_an_interrupted_run_says_what_is_left_and_how_to_go_on() -> None
     [
         (3, "to go on (where a cost limit was reached, raise it first): batchgen run autumn.yaml"),
         (5, "add balance on runcomfy.com, then: batchgen run autumn.yaml"),
-        (69, "when the API answers again: batchgen run autumn.yaml"),
+        (69, "once that is over or mended: batchgen run autumn.yaml"),
         (73, "make the run directory writable and free some space, then: batchgen run autumn.yaml"),
         (77, "set RUNCOMFY_TOKEN to a valid token, then: batchgen run autumn.yaml"),
         (143, "to go on: batchgen run autumn.yaml"),

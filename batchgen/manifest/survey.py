@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from batchgen.catalog.check import kind_of
 from batchgen.catalog.words import closest
-from batchgen.manifest.expand import Layouts
+from batchgen.manifest.blocks import Layouts
 from batchgen.manifest.problems import Place, Problems
 from batchgen.manifest.recipe import PROMPT, PromptFile, Recipe, Source
 from batchgen.manifest.rows import Binder, Row, rows

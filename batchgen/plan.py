@@ -136,15 +136,19 @@ class Survey:
 
     def add_post(self, post: Post, show: int) -> None:
         """Count a job that would be sent, and keep the first `show` of them."""
-        self.posts += 1
         if len(self.first) < show:
             self.first.append(post)
-        if post.cost is None:
-            self.unpriced.add(post.job.model)
+        self.add_posts(1, post.job.model, post.cost)
+
+    def add_posts(self, count: int, model: str, cost: Cost | None) -> None:
+        """Count jobs that would be sent, each for `cost`."""
+        self.posts += count
+        if cost is None:
+            self.unpriced.add(model)
         else:
-            self.loose += not post.cost.firm
-            self.low += post.cost.low
-            self.high += post.cost.high
+            self.loose += count * (not cost.firm)
+            self.low += count * cost.low
+            self.high += count * cost.high
 
 
 def survey(
@@ -174,6 +178,18 @@ def survey(
     # Over the whole ledger, as what is missing is fetched from there, selected or not.
     found.counts["missing"] = sum(known.state is State.DONE and not whole(known.best) for known in state.jobs.values())
     found.unlisted = tuple(sorted(open_jobs))
+    return found
+
+
+def survey_new(shares: Iterable[tuple[Job, int]], first: Iterable[Job], *, price: Price) -> Survey:
+    """Return what a run over a whole manifest would do where the ledger has no job yet, without going through its jobs.
+
+    `shares` are one Job for many of the same price, and how many; `first` are the jobs to show.
+    """
+    found = Survey(Counter(dict.fromkeys(COUNTED, 0)), first=[Post(job, 1, price(job)) for job in first])
+    for job, count in shares:
+        found.add_posts(count, job.model, price(job))
+    found.counts["jobs"] = found.counts[State.NEW] = found.posts
     return found
 
 

@@ -17,6 +17,8 @@ from decimal import Decimal
 from batchgen.catalog.schema import Json, ModelSpec
 from batchgen.catalog.words import value_text
 
+_CEILING = "limit_generations"
+
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
@@ -53,6 +55,12 @@ def estimate(pricing: Pricing, base_usd: Decimal | None, spec: ModelSpec, job_in
     return Cost(each * outputs + extra, (each + extra) * outputs, has_firm_ceiling(spec, job_input))
 
 
+def inputs_told(pricing: Pricing, spec: ModelSpec) -> frozenset[str]:
+    """Return the inputs that `estimate` looks at: jobs that agree on these cost the same."""
+    counted = (spec.count_field,) if spec.count_field else ()
+    return frozenset((*pricing.times, *pricing.plus, *counted, _CEILING))
+
+
 def outputs_asked(spec: ModelSpec, job_input: Mapping[str, Json]) -> int:
     """Return how many outputs one request asks for."""
     count = _value(spec, job_input, spec.count_field) if spec.count_field else 1
@@ -61,7 +69,7 @@ def outputs_asked(spec: ModelSpec, job_input: Mapping[str, Json]) -> int:
 
 def has_firm_ceiling(spec: ModelSpec, job_input: Mapping[str, Json]) -> bool:
     """Tell whether the server makes no more outputs than asked: not so with `limit_generations: false`."""
-    return _value(spec, job_input, "limit_generations") is not False
+    return _value(spec, job_input, _CEILING) is not False
 
 
 def base_price_of(live: object) -> Decimal | None:

@@ -34,6 +34,11 @@ class Choice:
     refresh_schema: bool = False
     text: bytes | None = None
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether every job of the manifest is selected."""
+        return not self.where and self.limit is None
+
     def selection(self) -> Selection:
         """Return a fresh selection, for one pass over the manifest's jobs. Raises UsageError."""
         return Selection(self.where, self.limit)

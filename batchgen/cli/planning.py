@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 from batchgen import errors, plan
@@ -41,6 +42,12 @@ def rules_of(choice: Choice, loaded: Loaded, base: Prices) -> stream.Rules:
 def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules) -> Survey:
     """Hold the manifest against the ledger."""
     expansion = loaded.manifest.jobs()
+    if not state.jobs and choice.takes_all:
+        told = (price.inputs_told(loaded.manifest.pricing, spec) for spec in loaded.manifest.models)
+        shares = expansion.shares(frozenset().union(*told))
+        found = plan.survey_new(shares, islice(loaded.manifest.jobs(), FIRST_SHOWN), price=rules.price)
+        found.counts["duplicates"] = expansion.duplicates
+        return found
     found = plan.survey(
         expansion,
         state,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from batchgen.catalog.price import Cost, Pricing, base_price_of, estimate, has_firm_ceiling
+from batchgen.catalog.price import Cost, Pricing, base_price_of, estimate, has_firm_ceiling, inputs_told
 from batchgen.catalog.schema import Json, ModelSpec, bundled
 
 
@@ -39,6 +39,20 @@ RULE = Pricing(
 )
 def test_the_documented_rule(job_input: dict[str, Json], low: str, high: str) -> None:
     assert estimate(RULE, None, spec, job_input) == Cost(Decimal(low), Decimal(high))
+
+
+@pytest.mark.parametrize("more", [{}, {"enable_web_search": True}, {"limit_generations": False, "num_images": 2}])
+def test_an_estimate_looks_at_the_inputs_it_tells_and_at_no_other(more: dict[str, Json]) -> None:
+    told = inputs_told(RULE, spec)
+    asked: set[str] = set()
+
+    class Watched(dict[str, Json]):
+        def __contains__(self, key: object) -> bool:
+            asked.add(str(key))
+            return super().__contains__(key)
+
+    estimate(RULE, None, spec, Watched({"prompt": "a fox", "seed": 7, "resolution": "2K", **more}))
+    assert asked == told
 
 
 def test_a_key_not_sent_counts_with_the_models_default() -> None:

@@ -1,4 +1,4 @@
-"""Finding the token: the environment first, then the official command-line tool's token file.
+"""Finding the token: the environment first, then a systemd credential, then the official tool's token file.
 
 The token is never part of a message.
 """
@@ -17,6 +17,12 @@ from batchgen import errors
 VARIABLES = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 """The first that is set and not empty wins."""
 
+CREDENTIAL = "runcomfy-token"
+"""The systemd credential (LoadCredential=), a file in `CREDENTIALS_FOLDER`: a token alone, or a token file."""
+
+CREDENTIALS_FOLDER = "CREDENTIALS_DIRECTORY"
+"""Set by systemd for the services it hands credentials to (systemd.exec(5))."""
+
 MAX_LENGTH = 8192
 _MAX_FILE = 256 * 1024
 _TOKEN = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
@@ -28,7 +34,7 @@ def find(environ: Mapping[str, str]) -> str:
     for variable in VARIABLES:
         if value := environ.get(variable):
             return _checked(value, variable)
-    for path in _files(environ):
+    for path in files(environ):
         if (value := _from_file(path)) is not None:
             return _checked(value, str(path))
     raise errors.TokenError(f"there is no API token; {_WAYS_OUT}")
@@ -43,8 +49,13 @@ def _checked(value: str, place: str) -> str:
     return value
 
 
-def _files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Yield where the official tool (runcomfy-cli, config.rs) looks for its token file, in its order."""
+def files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the files that may hold the token, in their order.
+
+    After the credential, where the official tool (runcomfy-cli, config.rs) looks for its token file.
+    """
+    if folder := environ.get(CREDENTIALS_FOLDER):
+        yield Path(folder) / CREDENTIAL
     if folder := environ.get("RUNCOMFY_CONFIG_DIR"):
         yield Path(folder) / "token.json"
         return
@@ -60,7 +71,10 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
 def _from_file(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            content = orjson.loads(file.read(_MAX_FILE))
+            text = file.read(_MAX_FILE)
+        if path.name == CREDENTIAL and not text.lstrip().startswith(b"{"):
+            return text.decode("ascii", "replace").strip()
+        content = orjson.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as problem:

@@ -40,6 +40,29 @@ def test_the_order_of_the_files(environ: dict[str, str], tmp_path: Path) -> None
     assert token.find(environ) == "own"
 
 
+@pytest.mark.parametrize(
+    "text", ["secret", "secret\n", '{"access_token": "secret"}\n'], ids=["bare", "line", "token file"]
+)
+def test_a_systemd_credential_goes_before_the_token_file(environ: dict[str, str], tmp_path: Path, text: str) -> None:
+    put(Path(environ["HOME"], ".config", "runcomfy"), {"access_token": "file"})
+    environ["CREDENTIALS_DIRECTORY"] = str(tmp_path / "credentials")
+    assert token.find(environ) == "file", "a service with other credentials than ours"
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "runcomfy-token").write_text(text)
+    assert token.find(environ) == "secret"
+    assert token.find({**environ, "RUNCOMFY_TOKEN": "own"}) == "own"
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"sec\xffret", b"{", b"{}"])
+def test_a_systemd_credential_that_is_no_token_is_named(
+    environ: dict[str, str], tmp_path: Path, content: bytes
+) -> None:
+    environ["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    (tmp_path / "runcomfy-token").write_bytes(content)
+    with pytest.raises(errors.TokenError, match=r"runcomfy-token.*--sandbox"):
+        token.find(environ)
+
+
 def test_no_token_names_both_ways_out(environ: dict[str, str]) -> None:
     with pytest.raises(errors.TokenError, match=r"RUNCOMFY_TOKEN.*--sandbox"):
         token.find(environ)

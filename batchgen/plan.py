@@ -202,8 +202,13 @@ def _survey_one(found: Survey, job: Job, known: JobState | None, rules: tuple[Pr
 def to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[str, Attempt]]:
     """Yield every attempt of the ledger that is to be asked for, whether the manifest still has its job or not.
 
-    In-flight attempts come first: they hold places at the server.
+    The oldest come first: the server deletes results after some days.
     """
+    found = _to_collect(state, policy, whole)
+    yield from sorted(found, key=lambda one: one[1].submitted_at or one[1].since)
+
+
+def _to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[str, Attempt]]:
     for job_id, attempt in state.attempts():
         if attempt.fact is Fact.SUBMITTED:
             yield job_id, attempt

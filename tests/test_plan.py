@@ -136,6 +136,15 @@ def test_what_is_in_flight_is_collected_first_selected_or_not_and_beside_a_done_
     assert found == [(job(2).id, 2), (job(3).id, 1), (job(1).id, 1)]
 
 
+def test_the_oldest_requests_are_collected_first() -> None:
+    """The server deletes results after some days, those of a failed download as well."""
+    state = ledger(j1=(Fact.SUBMITTED,), j2=(Fact.FAILED_AFTER_SUCCESS,), j3=(Fact.SUBMITTED,))
+    for number, day in ((1, 3), (2, 1), (3, 2)):
+        state.jobs[job(number).id].best.submitted_at = f"2025-11-0{day}T02:00:00.000Z"
+    found = [job_id for job_id, _ in plan.to_collect(state, RETRY, is_whole)]
+    assert found == [job(number).id for number in (2, 3, 1)]
+
+
 def test_what_is_collected_in_a_run_is_not_posted_in_it() -> None:
     state = ledger(j1=(Fact.SUBMITTED,))
     settled = frozenset({job(1).id})

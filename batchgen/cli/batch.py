@@ -27,7 +27,9 @@ from batchgen.ledger.files import REAL_DISK, replace_durably, trouble
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.report import progress, summary
+from batchgen.report.expiry import is_old
 from batchgen.report.progress import Progress
+from batchgen.report.survey import survey
 from batchgen.runcomfy.client import Client
 from batchgen.state import RunState
 from batchgen.store import clean_parts
@@ -179,6 +181,7 @@ class Batch:
             self.state,
             exit_code=ended.code,
             reason=ended.reason,
+            goes_on=ended.is_expected,
             started=started,
             ended=time.time(),
             run_dir=self.place.path,
@@ -192,7 +195,7 @@ class Batch:
         manner = self.manner
         if manner.as_json:
             console.show_json(self._summary(ended, started))
-        if manner.progress == "json" or (manner.quiet and ended.is_expected):
+        if manner.progress == "json" or (manner.quiet and ended.is_expected and not self._keeps_waiting()):
             return
         console.say(
             *summary.closing(
@@ -205,6 +208,10 @@ class Batch:
                 commands=self.commands,
             )
         )
+
+    def _keeps_waiting(self) -> bool:
+        """Whether something paid for has not been collected for so long that its results may expire."""
+        return is_old(survey(self.state).oldest_in_flight_s(time.time()))
 
 
 def _time_of_day() -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import assemble, console, sidecars, stream
+from batchgen.cli import assemble, console, planning, sidecars, stream
 from batchgen.cli.batch import Batch, Opening
 from batchgen.cli.command_line import offers, program
 from batchgen.cli.connect import connected
 from batchgen.cli.held import Held, holding
 from batchgen.plan import Policy
+from batchgen.report.survey import survey
 from batchgen.report.text import counted
 
 
@@ -43,7 +45,8 @@ async def _fetch(given: Mapping[str, Any], held: Held) -> int:
             sidecars.as_last_run(folder, state),
         )
         if not batch.manner.is_silent:
-            console.say(f"to collect: {counted(len(collecting), 'request')}", f"folder: {folder.path}")
+            warnings = (f"warning: {one}" for one in planning.of_expiry(survey(state), time.time()))
+            console.say(*warnings, f"to collect: {counted(len(collecting), 'request')}", f"folder: {folder.path}")
         code = await batch.carry_out(stream.work(collecting, (), state, rules), len(collecting))
         await held.journal.close()
         return code

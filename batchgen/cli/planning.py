@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
@@ -18,6 +19,8 @@ from batchgen.ledger.rundir import is_run_directory, read_state
 from batchgen.manifest.loader import load
 from batchgen.plan import Survey
 from batchgen.report import plan_text
+from batchgen.report.expiry import expiry_words, is_old
+from batchgen.report.survey import Survey as LedgerSurvey
 from batchgen.report.survey import survey as survey_ledger
 from batchgen.report.text import counted
 from batchgen.state import Fact, RunState, State
@@ -99,15 +102,24 @@ def remarks(choice: Choice, loaded: Loaded, state: RunState, found: Survey) -> l
         notes.append(
             f"{counted(found.loose, 'job')} with limit_generations: false may make, and cost, more pictures than asked"
         )
-    unpriced = survey_ledger(state).unpriced
-    if unpriced and loaded.manifest.limits.max_cost_usd is not None:
-        notes.append(f"{counted(unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd")
+    known = survey_ledger(state)
+    notes += of_expiry(known, time.time())
+    if known.unpriced and loaded.manifest.limits.max_cost_usd is not None:
+        notes.append(
+            f"{counted(known.unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd"
+        )
     kinds = {one.error.kind for _, one in state.attempts() if one.error is not None}
     strangers = sorted(choice.policy.retry - kinds - {State.LOST.value, State.CANCELLED.value, "missing"})
     if strangers:
-        known = ", ".join(sorted(kinds)) or "nothing failed yet"
-        notes.append(f"--retry {','.join(strangers)}: no job failed like that; failed here: {known}")
+        failed = ", ".join(sorted(kinds)) or "nothing failed yet"
+        notes.append(f"--retry {','.join(strangers)}: no job failed like that; failed here: {failed}")
     return notes
+
+
+def of_expiry(known: LedgerSurvey, now: float) -> list[str]:
+    """Return the warning about requests that have waited at the server for long, if there are such."""
+    oldest = known.oldest_in_flight_s(now)
+    return [f"requests in flight: {expiry_words(oldest)}"] if oldest is not None and is_old(oldest) else []
 
 
 def of_refresh(choice: Choice, loaded: Loaded, state: RunState) -> list[str]:

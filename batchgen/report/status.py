@@ -9,10 +9,11 @@ from batchgen import events
 from batchgen.errors import printable
 from batchgen.report import record
 from batchgen.report.doubts import doubt_lines, doubt_record, read_doubt
+from batchgen.report.expiry import expiry_words, is_old
 from batchgen.report.money import cost_words, number
 from batchgen.report.record import Record
-from batchgen.report.survey import COUNTS, RETENTION_WARNING_S, counts_of, survey
-from batchgen.report.text import duration, moment, shorten
+from batchgen.report.survey import COUNTS, counts_of, survey
+from batchgen.report.text import counted, duration, moment, shorten
 from batchgen.state import ZERO, RunState
 
 DOUBTS_SHOWN = 5
@@ -25,7 +26,6 @@ def status(state: RunState, run_dir: str | PurePath, now: float, *, running: boo
     nothing is in flight; `unknown_submissions` lists what `unknown` counts, attempt by attempt.
     """
     found = survey(state)
-    oldest = None if found.in_flight_since is None else round(max(0.0, now - found.in_flight_since), 3)
     return {
         "name": state.last_started.name if state.last_started else "",
         "run_dir": str(run_dir),
@@ -36,7 +36,7 @@ def status(state: RunState, run_dir: str | PurePath, now: float, *, running: boo
         "cost_usd": number(state.committed_usd),
         "cost_estimated_usd": number(found.estimated_usd),
         "unpriced": found.unpriced,
-        "oldest_in_flight_s": oldest,
+        "oldest_in_flight_s": found.oldest_in_flight_s(now),
         "unknown_submissions": [doubt_record(doubt) for doubt in found.doubts],
         "last_run": _last_run(state),
     }
@@ -106,12 +106,11 @@ def _last_run_words(shown: Record) -> str:
 
 def _expiry_warning(shown: Record) -> list[str]:
     age = record.money(shown, "oldest_in_flight_s")
-    if age is None or age < RETENTION_WARNING_S:
+    if age is None or not is_old(float(age)):
         return []
-    return [
-        f"warning: the oldest request in flight is {duration(float(age))} old, and results expire after about 7 days;"
-        f" collect them: batchgen fetch {printable(shlex.quote(record.string(shown, 'run_dir')))}"
-    ]
+    requests = counted(record.integer(shown, "in_flight"), "request")
+    folder = printable(shlex.quote(record.string(shown, "run_dir")))
+    return [f"warning: {requests} in flight: {expiry_words(float(age))}; collect: batchgen fetch {folder}"]
 
 
 def _unknowns(shown: Record) -> list[str]:

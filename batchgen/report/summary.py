@@ -9,6 +9,7 @@ from pathlib import PurePath
 from batchgen import events
 from batchgen.errors import printable
 from batchgen.report.doubts import doubt_lines
+from batchgen.report.expiry import expiry_words, is_old
 from batchgen.report.money import cost_words, number
 from batchgen.report.survey import Cause, Doubt, Survey, counts_of, survey
 from batchgen.report.text import counted, duration, more, quoted, shorten
@@ -50,23 +51,25 @@ def summary(
     *,
     exit_code: int,
     reason: str,
+    goes_on: bool,
     started: float,
     ended: float,
     run_dir: str | PurePath,
-    extra: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Return the JSON object of `summary.json`.
+    """Return the JSON object of `summary.json`: nothing in it tells of prompts, so that it may be sent to a monitor.
 
-    `started` and `ended` are Unix seconds; `extra` adds keys of its own and replaces none.
+    `started` and `ended` are Unix seconds; `goes_on` says that no person is needed before the next run.
     """
     return {
-        **(extra or {}),
         "name": state.last_started.name if state.last_started else "",
         "run_dir": str(run_dir),
+        "command": state.last_started.command if state.last_started else "",
         **counts_of(state),
+        "oldest_in_flight_s": survey(state).oldest_in_flight_s(ended),
         "cost_usd": number(state.committed_usd),
         "exit_code": exit_code,
         "reason": reason,
+        "goes_on": goes_on,
         "started": events.stamp(started),
         "finished": events.stamp(ended),
         "duration_s": round(max(0.0, ended - started), 3),
@@ -95,7 +98,7 @@ def closing(
         f"cost: {cost_words(state.committed_usd, found.estimated_usd, found.unpriced)}",
         *_failures(state, found, commands),
         *_doubts(found.doubts, commands),
-        *_rest(state, commands),
+        *_rest(state, found.oldest_in_flight_s(ended), commands),
         *_next_step(exit_code, commands),
     ]
 
@@ -154,12 +157,13 @@ def _doubts(doubts: list[Doubt], commands: Commands) -> list[str]:
     ]
 
 
-def _rest(state: RunState, commands: Commands) -> list[str]:
+def _rest(state: RunState, oldest_s: float | None, commands: Commands) -> list[str]:
     counts = state.counts
     lines = []
     if counts["in_flight"]:
         fetch = f"; to collect them: {printable(commands.fetch)}" if commands.fetch else ""
-        lines.append(f"in flight: {counted(counts['in_flight'], 'job')} at the server, kept about 7 days{fetch}")
+        kept = expiry_words(oldest_s) if oldest_s is not None and is_old(oldest_s) else "kept about 7 days"
+        lines.append(f"in flight: {counted(counts['in_flight'], 'job')} at the server, {kept}{fetch}")
     if counts["missing"]:
         lines.append(f"missing: files of {counted(counts['missing'], 'done job')}, here and at the server")
     return lines

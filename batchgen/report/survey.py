@@ -25,9 +25,6 @@ COUNTS = (
 )
 """The counts every report has, in this order."""
 
-RETENTION_WARNING_S = 24 * 3600
-"""From this age on an uncollected request is warned about: the server deletes results after about 7 days."""
-
 
 @dataclass(slots=True)
 class Cause:
@@ -78,6 +75,10 @@ class Survey:
     in_flight_since: float | None = None
     estimated_usd: Decimal = ZERO
     unpriced: int = 0
+
+    def oldest_in_flight_s(self, now: float) -> float | None:
+        """Return the age in seconds of the oldest request still at the server, None where there is none."""
+        return None if self.in_flight_since is None else round(max(0.0, now - self.in_flight_since), 3)
 
 
 def counts_of(state: RunState) -> dict[str, int]:

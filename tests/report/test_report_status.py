@@ -121,8 +121,8 @@ def test_old_requests_in_flight_are_warned_about(hours: int, warned: bool) -> No
     story.submitted(1)
     lines = status_lines(status(story.state, "runs/my autumn", BEGAN + hours * 3600))
     warning = (
-        "warning: the oldest request in flight is 1 d 01 h old, and results expire after about 7 days; "
-        "collect them: batchgen fetch 'runs/my autumn'"
+        "warning: 1 request in flight: the oldest is 1 d 01 h old, and results expire after about 7 days: "
+        "5 d 22 h left; collect: batchgen fetch 'runs/my autumn'"
     )
     assert (warning in lines) is warned
 

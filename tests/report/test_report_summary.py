@@ -47,12 +47,12 @@ def test_a_summary_is_flat_and_json() -> None:
         started=BEGAN,
         ended=BEGAN + 61.5,
         run_dir="runs/autumn",
-        extra={"api": "sandbox", "exit_code": 99},
+        goes_on=False,
     )
     assert json.loads(json.dumps(made)) == {
-        "api": "sandbox",
         "name": "autumn",
         "run_dir": "runs/autumn",
+        "command": "run",
         "jobs": 3,
         "new": 0,
         "in_flight": 0,
@@ -64,9 +64,11 @@ def test_a_summary_is_flat_and_json() -> None:
         "removed": 4,
         "duplicates": 2,
         "missing": 1,
+        "oldest_in_flight_s": None,
         "cost_usd": 0.16,
         "exit_code": 1,
         "reason": "failed",
+        "goes_on": False,
         "started": "2025-11-22T03:00:00.000Z",
         "finished": "2025-11-22T03:01:01.500Z",
         "duration_s": 61.5,
@@ -74,7 +76,15 @@ def test_a_summary_is_flat_and_json() -> None:
 
 
 def test_a_summary_without_a_ledger_and_with_a_clock_set_back_is_still_whole() -> None:
-    made = summary(Story().state, exit_code=69, reason="unavailable", started=BEGAN, ended=BEGAN - 5, run_dir="runs/x")
+    made = summary(
+        Story().state,
+        exit_code=69,
+        reason="unavailable",
+        goes_on=False,
+        started=BEGAN,
+        ended=BEGAN - 5,
+        run_dir="runs/x",
+    )
     assert all(made[name] == 0 for name in COUNTS)
     assert (made["name"], made["cost_usd"], made["duration_s"]) == ("", 0, 0.0)
 
@@ -233,3 +243,33 @@ def test_what_cost_nothing_for_certain_is_not_counted_as_unpriced() -> None:
     story.done(4, cost="0.08", price=None)
     found = survey(story.state)
     assert (found.unpriced, found.estimated_usd, found.files) == (2, Decimal(0), 2)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        (1, "kept about 7 days"),
+        (25, "the oldest is 1 d 01 h old, and results expire after about 7 days: 5 d 23 h left"),
+        (24 * 8, "the oldest is 8 d 00 h old, and results expire after about 7 days: it may be gone"),
+    ],
+)
+def test_closing_says_how_long_results_are_left(hours: int, words: str) -> None:
+    story = Story()
+    story.start(new=2)
+    story.submitted(1)
+    story.now += 60
+    story.submitted(2)
+    made = summary(
+        story.state, exit_code=3, reason="wait", goes_on=True, started=BEGAN, ended=BEGAN + 3600 * hours, run_dir="r"
+    )
+    lines = closing(
+        story.state,
+        exit_code=3,
+        reason="wait",
+        started=BEGAN,
+        ended=BEGAN + 3600 * hours + 2,
+        run_dir="runs/autumn",
+        commands=COMMANDS,
+    )
+    assert f"in flight: 2 jobs at the server, {words}; to collect them: batchgen fetch runs/autumn" in lines
+    assert made["oldest_in_flight_s"] == 3600 * hours - 2

@@ -13,7 +13,7 @@ import pytest
 from support.command_lines import batchgen_commands, parse
 
 from batchgen.catalog import schema
-from batchgen.cli import assemble
+from batchgen.cli import assemble, ping
 from batchgen.cli.exit_codes import MEANING
 from batchgen.cli.main import cli
 from batchgen.events import EVENTS, Event, JobEvent, from_record, to_record
@@ -223,6 +223,9 @@ def test_the_jq_lines_read_fields_that_events_have() -> None:
     [
         *token.VARIABLES,
         base.VARIABLE,
+        token.CREDENTIAL,
+        token.CREDENTIALS_FOLDER,
+        ping.VARIABLE,
         assemble.BUDGET,
         *sections.NAME_FIELDS,
         *tables.SUFFIXES,

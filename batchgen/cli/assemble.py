@@ -68,6 +68,7 @@ def manner(given: Mapping[str, Any], limits: ManifestLimits | None, environ: Map
         verbose=given["verbose"],
         as_json=given["as_json"],
         log_file=given["log_file"],
+        watch=given["ping"],
     )
 
 

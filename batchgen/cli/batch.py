@@ -87,6 +87,8 @@ class Batch:
         with self._shown() as shown, Store(self.place.path, disk=REAL_DISK, sidecar=self.sidecar) as store:
             engine = self._engine(store, shown)
             await engine.recorder.record(self._run_started())
+            if self.manner.watch is not None:
+                self.manner.watch.began()
             for one in shown:
                 one.start(todo)
             cancel = self.manner.on_interrupt == "cancel"
@@ -165,6 +167,8 @@ class Batch:
         except errors.DiskError as error:
             ended = verdict((*causes, Cause(Why.DISK, str(error))), self.state.counts)
         self._say_how_it_went(ended, started)
+        if self.manner.watch is not None:
+            self.manner.watch.hear(self._summary(ended, started))
         return ended.code
 
     def _run_finished(self, ended: Verdict) -> events.RunFinished:

@@ -62,7 +62,11 @@ _OF_CAUSE: tuple[tuple[Why, ExitCode], ...] = (
 )
 """Why a run stopped, the gravest first."""
 
-_GOES_ON = frozenset({Why.MAX_TIME.value, Why.MAX_JOBS.value, Why.WAIT.value})
+_GOES_ON = frozenset({Why.MAX_TIME, Why.MAX_JOBS, Why.WAIT})
+"""Limits that the next run simply goes on from. A cost limit holds until a person raises it."""
+
+GOES_ON = frozenset({ExitCode.OK, *(code for why, code in _OF_CAUSE if why in _GOES_ON)})
+"""What a scheduler, which sees the code alone, takes for success: nothing is wrong, and the next run goes on."""
 
 _OF_ERROR: Mapping[type[errors.RunError], ExitCode] = {
     errors.UsageError: ExitCode.USAGE,

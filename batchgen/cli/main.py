@@ -15,6 +15,7 @@ from batchgen import errors
 from batchgen.cli import console, options
 from batchgen.cli.command_line import typed
 from batchgen.cli.exit_codes import ExitCode, code_of_error
+from batchgen.cli.ping import watched
 
 MANIFEST = click.Path(path_type=Path)
 
@@ -58,7 +59,7 @@ def run(manifest: Path, **given: Any) -> int:
         return planning.show_plan(choice, as_json=given["as_json"], command=typed())
     from batchgen.cli.run import run_manifest
 
-    return _unless_running(given, lambda: run_manifest(choice, given, typed()))
+    return watched(given["ping"], lambda: _unless_running(given, lambda: run_manifest(choice, given, typed())))
 
 
 @cli.command(short_help="What run would do: counts, cost, the first jobs.")
@@ -110,7 +111,7 @@ def fetch(run: Path, **given: Any) -> int:
     """
     from batchgen.cli.fetch import fetch_run
 
-    return _unless_running(given, lambda: fetch_run(run, given))
+    return watched(given["ping"], lambda: _unless_running(given, lambda: fetch_run(run, given)))
 
 
 @cli.command(short_help="What ended badly, by cause.")

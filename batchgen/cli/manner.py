@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchgen.cli.ping import Watch
 from batchgen.engine.scheduler import Limits
 
 
@@ -21,6 +22,7 @@ class Manner:
     verbose: bool = False
     as_json: bool = False
     log_file: Path | None = None
+    watch: Watch | None = None
 
     @property
     def is_silent(self) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from batchgen.cli import ping
+from batchgen.cli.ping import Watch
 from batchgen.manifest import durations
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -43,6 +45,21 @@ class Money(click.ParamType[Decimal]):
             return Decimal(str(value))
         except InvalidOperation:
             self.fail(f"{value!r} is not an amount in US dollars, such as 5 or 0.50", param, ctx)
+
+
+class PingAddress(click.ParamType[Watch]):
+    """Where a monitor hears of a run."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Watch:
+        """Read the text."""
+        if isinstance(value, Watch):
+            return value
+        try:
+            return Watch(ping.address(str(value)))
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
 
 
 def grouped(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -126,6 +143,13 @@ running = grouped(
         default="fail",
         show_default=True,
         help="When another run holds the directory: fail (75), or skip (0).",
+    ),
+    click.option(
+        "--ping",
+        type=PingAddress(),
+        metavar="URL",
+        envvar=ping.VARIABLE,
+        help=f"Tell a monitor of the start and the end (as healthchecks.io); better by {ping.VARIABLE}, unseen.",
     ),
     click.option("--allow-host", multiple=True, metavar="HOST", help="One more host to download outputs from."),
 )

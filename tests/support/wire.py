@@ -68,6 +68,10 @@ class Wire:
     ) -> None:
         self._server.close()
 
+    def answer_to(self, seen: Seen) -> bytes | Act:
+        """Return what a request is answered, or what is done instead of answering."""
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
@@ -88,7 +92,7 @@ class Wire:
         headers = {name.lower(): text.strip() for name, _, text in (field.partition(":") for field in fields)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.seen.append(Seen(method, target, headers, body, number))
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        answer = self.answer_to(self.seen[-1])
         if not isinstance(answer, bytes):
             await answer(reader, writer)
             return False

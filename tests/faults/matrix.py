@@ -1,0 +1,8 @@
+"""The fault matrix: every fault of every endpoint that batchgen asks, and what comes of it."""
+
+from __future__ import annotations
+
+from faults import on_submit
+from faults.rows import Row
+
+ROWS: tuple[Row, ...] = on_submit.ROWS

@@ -1,0 +1,174 @@
+"""What a row of the fault matrix is, and the words that rows are written in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from support.faulty import Answer, Endpoint, Fault
+from support.sandboxed import MODEL
+from support.wire import hang, reset
+
+SENT = "submitting, "
+TAKEN = "submitting, submitted, "
+DONE = f"{TAKEN}done"
+AND_SO_ON = ", ..."
+"""Ends a text whose lines repeat, how often depends on the pauses in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One fault of one endpoint, and what comes of it.
+
+    `name` is unique. `does` is what batchgen does, for the page. `ledger` holds the lines of each job in order, as
+    `lines_of` spells them; one text stands for all jobs. `posts` are the submissions that reached the server, `asked`
+    how often the endpoint was asked in all; None where that only depends on how often polling asks. `told` stands in
+    what the command says, or in an error of the ledger.
+
+    The manifest has `jobs` prompts, worked on one at a time, and the sections of `manifest` and `limits` replaced.
+    `also` are faults of other endpoints. With `left` the command meets requests that an earlier run left in the queue.
+    `real` rows are also run as a process of their own, in real time.
+    """
+
+    name: str
+    endpoint: Endpoint
+    fault: Fault
+    does: str
+    ledger: tuple[str, ...]
+    exit: int
+    told: str
+    posts: int = 1
+    asked: int | None = None
+    jobs: int = 1
+    command: tuple[str, ...] = ("run", "m.yaml")
+    manifest: Mapping[str, object] = field(default_factory=dict)
+    limits: Mapping[str, object] = field(default_factory=dict)
+    also: Mapping[Endpoint, Fault] = field(default_factory=dict)
+    left: bool = False
+    real: bool = False
+
+    @property
+    def faults(self) -> dict[Endpoint, Fault]:
+        """All that goes wrong at the server."""
+        return {self.endpoint: self.fault, **self.also}
+
+    @property
+    def server(self) -> str:
+        """What the server does, as the page says it."""
+        others = [f"{endpoint}: {fault.words}" for endpoint, fault in self.also.items()]
+        return "; ".join([self.fault.words, *others])
+
+
+def once(*answers: Answer) -> Fault:
+    """Return the fault that passes: these answers in turn, then the ordinary ones."""
+    return Fault(answers)
+
+
+def always(*answers: Answer) -> Fault:
+    """Return the fault that stays: these answers in turn, the last again and again."""
+    return Fault(answers, for_good=True)
+
+
+def says(status: int, body: object = b"", **headers: str) -> Answer:
+    """Return an HTTP answer with a JSON body; bytes are sent as they are. Header names take `_` for `-`."""
+    shown = "an empty body" if body == b"" else f"`{body.decode() if isinstance(body, bytes) else json.dumps(body)}`"
+    named = "".join(f", `{name.replace('_', '-')}: {text}`" for name, text in headers.items())
+    return Answer(f"answers {status} with {shown}{named}", status, body, headers)
+
+
+def takes(status: int, body: object) -> Answer:
+    """Return the answer to a submission that the server takes in."""
+    return replace(says(status, body), taken=True)
+
+
+def html(status: int, **headers: str) -> Answer:
+    """Return a page where JSON was to be."""
+    return says(status, b"<html><h1>Bad gateway</h1></html>", **headers)
+
+
+def code(status: int, number: int, envelope: str = "error_message") -> Answer:
+    """Return an error code in one of the spellings of its envelope."""
+    return says(status, {**({"http_code": 400} if envelope == "message" else {}), **_spelt(number, envelope)})
+
+
+def _spelt(number: int, envelope: str) -> dict[str, object]:
+    problem = {"loc": ["body", "seed"], "msg": WORDS, "type": "value_error"}
+    texts: dict[str, object] = {
+        "error_message": WORDS,
+        "message": WORDS,
+        "error": WORDS,
+        "error object": {"message": WORDS},
+        "detail": WORDS,
+        "detail list": [problem],
+    }
+    return {"error_code": number, envelope.partition(" ")[0]: texts[envelope]}
+
+
+WORDS = "the server's own words"
+
+ENVELOPES = frozenset(("error_message", "message", "error", "error object", "detail", "detail list"))
+CODES = frozenset((400001, 400002, 400004, 403001, 404001, 401001, 403003, 422001, 500001, 10001))
+
+
+async def _half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"request_id": "requ')
+
+
+async def _close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x00\x01 this is not HTTP\r\n\r\n")
+
+
+async def _flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{")
+    for _megabyte in range(9):
+        writer.write(b" " * 1_000_000)
+        await writer.drain()
+
+
+RESETS = Answer("resets the connection when it has read the request", act=reset)
+RESETS_TAKEN = Answer("takes the request and resets the connection", act=reset, taken=True)
+RESETS_AT_ONCE = Answer("accepts the connection and resets it, reading nothing", act=reset, on_connect=True)
+CLOSES = Answer("closes the connection without an answer", act=_close)
+HANGS = Answer("never answers", act=hang)
+HANGS_TAKEN = Answer("takes the request and never answers", act=hang, taken=True)
+BREAKS_OFF = Answer("breaks off in the middle of its JSON", act=_half, taken=True)
+BABBLES = Answer("answers something that is not HTTP", act=_babble)
+FLOODS = Answer("answers with more than 8 MiB", act=_flood)
+IN_PROGRESS = says(200, {"request_id": "{id}", "status": "in_progress"})
+
+
+def refuses(seconds: float) -> Answer:
+    """Return that connections are refused for so long from the command's start."""
+    return Answer(f"refuses connections for {seconds:g} s", deaf=seconds)
+
+
+def goes(seconds: float) -> Answer:
+    """Return that the server goes away for so long when it is asked."""
+    return Answer(f"resets the connection and refuses others for {seconds:g} s", away=seconds)
+
+
+def two_models() -> dict[str, object]:
+    """Return the sections of a manifest that makes every prompt with two models."""
+    return {"model": [{"id": MODEL}, {"id": "google/nano-banana-2/edit", "settings": {"image_urls": [_PICTURE]}}]}
+
+
+_PICTURE = "https://playgrounds-storage-public.runcomfy.net/a.png"
+
+
+def lines_of(line: Mapping[str, object]) -> str:
+    """Return what a row says of one line of the ledger."""
+    match line:
+        case {"event": "done", "files": list(files), **more}:
+            notes = [f"{len(files)} files"] * (len(files) != 1) + ["no cost"] * (more.get("cost_usd") is None)
+            return f"done ({', '.join(notes)})" if notes else "done"
+        case {"event": str(word), "error": {"kind": str(kind), "stage": str(stage)}}:
+            return f"{word} {kind} ({stage})"
+        case {"event": "cancelled", "by": str(who)}:
+            return f"cancelled by {who}"
+    return str(line["event"])

@@ -148,8 +148,9 @@ class Phase(StrEnum):
 class Reading:
     """One answer about a request, from its status or its result.
 
-    `word` is the server's own status word; `urls` are the outputs in order, without duplicates; `cost_usd` is None
-    where the server has not said (yet); `queue_position` counts as the server counts; times are the server's text.
+    `word` is the server's own status word, `documented` whether the API or an official client knows it; `urls` are the
+    outputs in order, without duplicates; `cost_usd` is None where the server has not said (yet); `queue_position` is as
+    the server counts; times are the server's text.
     """
 
     phase: Phase
@@ -161,6 +162,7 @@ class Reading:
     queue_position: int | None = None
     created_at: str | None = None
     finished_at: str | None = None
+    documented: bool = True
 
 
 class CancelOutcome(StrEnum):

@@ -24,7 +24,8 @@ GONE_S = 60.0
 """How long a 404 must last before a request counts as lost (read-after-write, a fault of the moment)."""
 
 EMPTY_READS = 6
-"""How often a success without outputs is asked again, over about half a minute."""
+"""How often a success without outputs, or a failure in a word that the API does not document, is asked again: over
+about half a minute."""
 
 ALL_GONE = 3
 """So many requests, and all of them 404, say something about the account or the address, not about the requests."""
@@ -90,6 +91,7 @@ class Follower:
         self._recorder = context.recorder
         self._wait = wait
         self._census = Census()
+        self._strange: set[str] = set()
         self._cool_down = CoolDown(context.chance)
 
     async def follow(self, work: Work, age: float = 0.0) -> Reading | Ended:
@@ -133,6 +135,7 @@ class Follower:
         if work.lost and not watch.found:
             watch.found = True
             await self._found_again(work)
+        self._note_word(reading)
         if reading.queue_position is not None:
             self._recorder.tell("queue", f"queue position {reading.queue_position}", work.job.id)
         return self._weigh(reading, watch)
@@ -143,8 +146,8 @@ class Follower:
                 return _Again(polling.next_read(self._context.clock() - watch.born))
             watch.ended = True
             return _Again(0.0)
-        empty = reading.phase is Phase.SUCCEEDED and not reading.urls and watch.unready < EMPTY_READS
-        if empty or reading.phase in (Phase.PENDING, Phase.ENDED):
+        doubtful = _is_doubtful(reading) and watch.unready < EMPTY_READS
+        if doubtful or reading.phase in (Phase.PENDING, Phase.ENDED):
             watch.unready += 1
             return _Again(polling.backoff(watch.unready, self._context.chance.random()))
         return reading
@@ -165,6 +168,13 @@ class Follower:
         self._census.known()
         self._cool_down.accepted()
         return reading
+
+    def _note_word(self, reading: Reading) -> None:
+        """Say once of each word that nobody documents that the request counts as pending."""
+        if reading.phase is Phase.PENDING and not reading.documented and reading.word not in self._strange:
+            self._strange.add(reading.word)
+            text = f'the server says "{reading.word}" of a request, a word not known here: it counts as not over yet'
+            self._recorder.tell("warning", text)
 
     def _retry(self, work: Work, watch: _Watch, error: errors.Transient) -> float:
         watch.failures += 1
@@ -206,9 +216,11 @@ class Follower:
         )
 
     def _give_up_for_now(self, work: Work) -> None:
-        text = f"requests still running after {self._wait:g} s are left to the server"
+        text = f"requests not known to be over after {self._wait:g} s are left to the server"
         self._context.stop.note(Cause(Why.WAIT, text))
-        self._recorder.tell("left", f"request {work.request_id} still runs and is left for later", work.job.id)
+        self._recorder.tell(
+            "left", f"request {work.request_id} is not known to be over and left for later", work.job.id
+        )
 
     async def _conclude(self, work: Work, reading: Reading) -> Reading | Ended:
         """Record an end without outputs; hand a success on."""
@@ -251,6 +263,13 @@ class Follower:
                 cost_usd=reading.cost_usd,
             )
         )
+
+
+def _is_doubtful(reading: Reading) -> bool:
+    """Whether a result may be of the moment only."""
+    if reading.phase is Phase.SUCCEEDED:
+        return not reading.urls
+    return reading.phase is Phase.FAILED and not reading.documented
 
 
 def _trouble(work: Work, reading: Reading) -> ErrorInfo | None:

@@ -175,7 +175,7 @@ class Client:
         if not self._include_cost:
             return self._reading(reading.of_result(_with_status(await self._get(url))))
         answer = await self._get(url.with_query(include_cost="true"))
-        if _refuses_parameter(answer):
+        if verdicts.refuses_parameter(answer):
             answer = await self._get(url)
             if 200 <= answer.status < 300:
                 self._include_cost = False
@@ -302,10 +302,6 @@ def _end_cancellation() -> None:
     """
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
-
-
-def _refuses_parameter(answer: Envelope) -> bool:
-    return 400 <= answer.status < 500 and answer.status not in (401, 403, 404, 408, 410, 425, 429)
 
 
 def _with_status(answer: Envelope) -> dict[str, object]:

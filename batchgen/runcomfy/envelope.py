@@ -94,6 +94,14 @@ def text_of(content: object, depth: int = 3) -> str:
     return ""
 
 
+def as_text(error: object) -> str:
+    """Return an error that has no words as JSON; empty for an empty one."""
+    try:
+        return orjson.dumps(error).decode() if error and error is not True else ""
+    except orjson.JSONEncodeError:  # Nested deeper than it writes.
+        return ""
+
+
 def _problem(item: object, depth: int) -> str:
     """One entry of a FastAPI-like `detail` list: {loc, msg, type}."""
     words = text_of(item, depth)

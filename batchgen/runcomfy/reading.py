@@ -24,6 +24,9 @@ _MAX_WORD = 64
 _SUCCEEDED = frozenset(("completed", "succeeded"))
 _CANCELLED = frozenset(("cancelled", "canceled"))
 _DOCUMENTED_ENDS = _SUCCEEDED | _CANCELLED | {"failed"}
+_PENDING = frozenset(
+    ("in_queue", "in_progress", "pending", "waiting", "starting", "processing", "cancellation_requested")
+)
 _BAD_END = re.compile("fail|error|expire|timeout|timed_out")
 
 _PREFERRED = ("images", "image", "videos", "video", "audios", "audio")
@@ -43,6 +46,11 @@ _OUTCOMES = {
 def has_status(body: Mapping[str, object]) -> bool:
     """Tell whether a JSON object says how a request stands at all."""
     return bool(_word(body))
+
+
+def names_request(body: Mapping[str, object]) -> bool:
+    """Tell whether a JSON object says how the request stands that it names, and so speaks of it, not of the call."""
+    return bool(_word(body)) and isinstance(body.get("request_id"), str)
 
 
 def has_documented_end(body: Mapping[str, object]) -> bool:
@@ -134,6 +142,7 @@ def _reading(body: Mapping[str, object], phase: Phase, urls: tuple[str, ...] = (
         queue_position=position if isinstance(position, int) and not isinstance(position, bool) else None,
         created_at=_text(body.get("created_at")),
         finished_at=_text(body.get("finished_at")),
+        documented=_word(body) in _DOCUMENTED_ENDS | _PENDING,
     )
 
 
@@ -156,10 +165,13 @@ def cost(value: object) -> Decimal | None:
 
 def _error(body: Mapping[str, object], phase: Phase) -> ErrorInfo | None:
     """The reason of a failed run; None where there is no sign of one."""
-    words = envelope.text_of(body.get("error"))
-    if not words:
-        words = envelope.text_of(body if phase is Phase.FAILED else {"error_message": body.get("error_message")})
-    code = envelope.code_of(body) or _code_inside(body.get("error"))
+    error = body.get("error")
+    words = envelope.text_of(error)
+    if phase is Phase.FAILED:
+        words = words or envelope.text_of(body) or envelope.as_text(error)
+    else:
+        words = words or envelope.text_of(body.get("error_message"))
+    code = envelope.code_of(body) or _code_inside(error)
     if not words and code is None and phase is not Phase.FAILED:
         return None
     kind = "moderation" if _MODERATION.search(words) or _MODERATION.search(_type_inside(body)) else "run_failed"

@@ -91,7 +91,8 @@ def usable(answer: Envelope, stage: Stage = Stage.RUN) -> dict[str, object]:
 
     Raises TokenError, Gone, or Transient for everything that says nothing about what was asked for. Beside a
     documented end an `error_code` is the run's own, and the object stands. Beside any other `status` the codes of
-    TokenError and Gone come first, so that a token's trouble never ends a job.
+    TokenError and Gone come first, so that a token's trouble never ends a job; the object stands only if it names the
+    request, because `{"status": "error", "error_code": 500001}` may be the API's word for its own trouble.
     """
     content = answer.content if 200 <= answer.status < 300 else None
     if content is not None and (answer.code is None or reading.has_documented_end(content)):
@@ -100,7 +101,7 @@ def usable(answer: Envelope, stage: Stage = Stage.RUN) -> dict[str, object]:
         raise token_error(answer)
     if _meant(answer) in (404, 410):
         raise errors.Gone(_info("gone", stage, answer, "the server does not know it (any more)"))
-    if content is not None and reading.has_status(content):
+    if content is not None and reading.names_request(content):
         return content
     raise errors.Transient(_info(_transient_kind(answer), stage, answer, _unusable(answer)), answer.retry_after)
 
@@ -117,6 +118,13 @@ def _unusable(answer: Envelope) -> str:
     if 300 <= answer.status < 400:
         return "a redirect, which is never followed"
     return "an answer that cannot be read" if answer.status < 300 and answer.code is None else "no usable answer"
+
+
+def refuses_parameter(answer: Envelope) -> bool:
+    """Tell whether an answer may be about a query parameter, not about the token, the account, or the request."""
+    told = (401, 402, 403, 404, 408, 410, 425, 429)
+    clear = answer.code in _BALANCE | _TOKEN | _MODEL or _meant(answer) in told
+    return 400 <= answer.status < 500 and _meant(answer) < 500 and not clear
 
 
 def token_error(answer: Envelope) -> errors.TokenError:

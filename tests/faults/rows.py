@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from support.faulty import Answer, Endpoint, Fault
-from support.sandboxed import MODEL
+from support.sandboxed import MODEL, PRICE
 from support.wire import hang, reset
 
 SENT = "submitting, "
@@ -83,6 +83,26 @@ def takes(status: int, body: object) -> Answer:
     return replace(says(status, body), taken=True)
 
 
+def stands(status: object, **more: object) -> Answer:
+    """Return an answer that says how a request stands; `request_id=None` leaves the id out."""
+    fields = {"request_id": "{id}", "status": status, **more}
+    shown = {key: value for key, value in fields.items() if key != "request_id"}
+    words = " and no `request_id`" if fields["request_id"] is None else ""
+    body = {key: value for key, value in fields.items() if value is not None or key == "error"}
+    return Answer(f"answers `{json.dumps(shown)}`{words}", body=body)
+
+
+def succeeded(output: object, *, status: str = "succeeded", cost: object = PRICE, **more: object) -> Answer:
+    """Return a success with these outputs."""
+    shown = {"output": output} | more | ({} if cost == PRICE else {"cost": cost})
+    words = json.dumps(shown).replace("{files}", "https://...").replace("{id}", "...")
+    body = {"request_id": "{id}", "status": status, "output": output, "cost": cost, **more}
+    return Answer(f"says `{status}` with `{words}`", body=body)
+
+
+IN_PROGRESS = stands("in_progress")
+
+
 def html(status: int, **headers: str) -> Answer:
     """Return a page where JSON was to be."""
     return says(status, b"<html><h1>Bad gateway</h1></html>", **headers)
@@ -140,7 +160,6 @@ HANGS_TAKEN = Answer("takes the request and never answers", act=hang, taken=True
 BREAKS_OFF = Answer("breaks off in the middle of its JSON", act=_half, taken=True)
 BABBLES = Answer("answers something that is not HTTP", act=_babble)
 FLOODS = Answer("answers with more than 8 MiB", act=_flood)
-IN_PROGRESS = says(200, {"request_id": "{id}", "status": "in_progress"})
 
 
 def refuses(seconds: float) -> Answer:
@@ -159,6 +178,38 @@ def two_models() -> dict[str, object]:
 
 
 _PICTURE = "https://playgrounds-storage-public.runcomfy.net/a.png"
+
+
+def left_running(endpoint: Endpoint, name: str, answer: Answer) -> Row:
+    """Return the row of a read that never comes to anything."""
+    return Row(
+        name=f"{endpoint} {name}",
+        endpoint=endpoint,
+        fault=always(answer),
+        does="asks, less and less often, until `limits.wait` (here 60 s) is over; the request stays in flight",
+        ledger=(TAKEN.removesuffix(", "),),
+        exit=3,
+        told="after 60 s are left to the server",
+        limits={"wait": "60s"},
+    )
+
+
+def stops_for_token(endpoint: Endpoint, name: str, answer: Answer) -> Row:
+    """Return the row of a read that is refused access."""
+    return Row(
+        name=f"{endpoint} {name}",
+        endpoint=endpoint,
+        fault=always(answer),
+        does="stops; what is in flight stays so: a token's trouble never ends a job",
+        ledger=(TAKEN.removesuffix(", "), ""),
+        exit=77,
+        told=TOLD_TOKEN,
+        jobs=2,
+        asked=1,
+    )
+
+
+TOLD_TOKEN = "the API does not take the token"
 
 
 def lines_of(line: Mapping[str, object]) -> str:

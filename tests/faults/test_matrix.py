@@ -39,7 +39,7 @@ def test_a_fault_comes_to_the_same_in_a_process_of_its_own(row: Row, place: Work
     hold_to(row, Outside(place, api))
 
 
-@pytest.mark.parametrize("endpoint", [Endpoint.SUBMIT])
+@pytest.mark.parametrize("endpoint", [Endpoint.SUBMIT, Endpoint.RESULT])
 def test_every_error_code_and_every_spelling_arrives_there(endpoint: Endpoint) -> None:
     rows = [row for row in ROWS if row.endpoint is endpoint]
     bodies = [answer.body for row in rows for answer in row.fault.answers if isinstance(answer.body, dict)]
@@ -50,13 +50,13 @@ def test_every_error_code_and_every_spelling_arrives_there(endpoint: Endpoint) -
 
 def test_every_row_has_a_name_and_a_fault_of_its_own() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
-    assert len({(row.endpoint, row.server, row.command) for row in ROWS}) == len(ROWS)
+    assert len({(row.endpoint, row.server, row.command, row.jobs) for row in ROWS}) == len(ROWS)
 
 
 def spelling(body: dict[str, object]) -> str:
     """Return which spelling of the envelope this is."""
-    key = next(key for key in body if key not in ("error_code", "http_code", "request_id", "status"))
-    match body[key]:
+    key = next((key for key in body if key in {name.partition(" ")[0] for name in ENVELOPES}), "")
+    match body.get(key):
         case dict():
             return f"{key} object"
         case list():

@@ -178,10 +178,13 @@ def test_a_documented_end_stands_whatever_code_the_run_brings_along(word: str, p
 
 
 @pytest.mark.parametrize(("word", "phase"), [("error", Phase.FAILED), ("in_progress", Phase.PENDING)])
-def test_a_status_beside_a_code_of_neither_token_nor_request_is_an_answer(word: str, phase: Phase) -> None:
-    found, _ = ask(READS["result"], http(200, {"status": word, "error_code": 500001}))
+def test_a_status_beside_a_code_is_an_answer_where_it_names_the_request(word: str, phase: Phase) -> None:
+    """Without a request id it may be the API's word for trouble of its own: nothing is known then."""
+    body = {"status": word, "error_code": 500001}
+    found, _ = ask(READS["result"], http(200, {**body, "request_id": "id-1"}))
     assert isinstance(found, Reading)
-    assert found.phase is phase
+    assert (found.phase, found.documented) == (phase, phase is Phase.PENDING)
+    assert isinstance(ask(READS["result"], http(200, body))[0], errors.Transient)
 
 
 def test_the_cost_is_asked_for() -> None:

@@ -17,6 +17,7 @@ from batchgen import errors, events
 from batchgen.cli import console, stream
 from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.cli.manner import Manner
+from batchgen.cli.shortfalls import Shortfalls
 from batchgen.cli.sidecars import no_sidecar
 from batchgen.cli.signals import Interrupts
 from batchgen.engine.ports import Namer, Work
@@ -114,7 +115,7 @@ class Batch:
             self.state,
             self.namer,
             limits=self.manner.limits,
-            listeners=shown,
+            listeners=[*shown, Shortfalls(shown)],
         )
         self.disk_trouble.watch(engine)
         return engine

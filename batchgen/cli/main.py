@@ -251,6 +251,34 @@ def models(model: str | None, search: str, category: str, limit: int, **given: A
         catalog.show_model(model, **given)
 
 
+@cli.command(short_help="A crontab line, or systemd units, for a manifest.")
+@click.argument("manifest", type=MANIFEST)
+@click.argument("run_options", nargs=-1)
+@click.option("--daily", metavar="HH:MM", help="Every day at this time.")
+@click.option("--hourly", is_flag=True, help="Every hour.")
+@click.option("--weekly", nargs=2, metavar="DAY HH:MM", help="Every week on this day (sun, mon, ...) at this time.")
+@click.option("--cron", metavar="FIELDS", help="At the five fields of a crontab, in quotes.")
+@click.option("--systemd", is_flag=True, help="A systemd service and timer instead of a crontab line.")
+@click.option("--fetch", is_flag=True, help="Only collect what is paid for.")
+@click.option("-o", "--output", metavar="FOLDER", type=click.Path(path_type=Path), help="Write files into this folder.")
+@options.limits
+@options.log_file
+def schedule(manifest: Path, **given: Any) -> None:
+    """Print what runs MANIFEST regularly: a crontab line, or a systemd service and timer. Installs nothing.
+
+    Options of `run` (or `fetch`) that are not listed here follow after `--`.
+
+    \b
+    Examples:
+      batchgen schedule autumn.yaml --daily 02:00 --max-cost 5 --max-time 3h
+      batchgen schedule autumn.yaml --hourly --fetch --systemd -o units
+      batchgen schedule autumn.yaml --weekly sun 03:30 -- --where set=animals
+    """
+    from batchgen.cli.schedule import schedule as write
+
+    write(manifest, cli.commands, given)
+
+
 @cli.command(short_help="Check token, API, balance, clock, folder and prices, for nothing.")
 @click.argument("manifest", type=MANIFEST, required=False)
 @options.output_dir

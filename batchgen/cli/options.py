@@ -84,6 +84,17 @@ output_dir = click.option("-o", "--output-dir", type=click.Path(path_type=Path),
 sandbox = click.option("--sandbox", is_flag=True, help="Run against the sandbox that ships with batchgen: no account.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 
+log_file = click.option(
+    "--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the lines to a file."
+)
+
+limits = grouped(
+    click.option("--max-cost", metavar="USD", help="Stop before spending more than this on the run directory."),
+    click.option("--max-jobs", metavar="N", help="Stop after so many submissions."),
+    click.option("--max-time", metavar="DURATION", help="Stop after this time: 90s, 5m, 2h."),
+)
+"""How much and how long at most, as text: read together with the manifest's."""
+
 manifest_overrides = grouped(
     click.option("-j", "--concurrency", metavar="N", help="Requests at the server at once."),
     click.option("--model", metavar="ID", shell_complete=bundled_models, help="The model's id."),
@@ -91,9 +102,7 @@ manifest_overrides = grouped(
     click.option("--grid", multiple=True, metavar="KEY=A,B,...", help="Values to combine; replaces that grid key."),
     click.option("--seeds", help="How many per prompt (3), which (7,42), or none."),
     click.option("--prompt-column", help="The table's column with the prompts."),
-    click.option("--max-cost", metavar="USD", help="Stop before spending more than this on the run directory."),
-    click.option("--max-jobs", metavar="N", help="Stop after so many submissions."),
-    click.option("--max-time", metavar="DURATION", help="Stop after this time: 90s, 5m, 2h."),
+    limits,
     click.option("--refresh-schema", is_flag=True, help="Check by the live catalog's schemas, and pin those."),
     click.option("--allow-unknown", is_flag=True, help="Let inputs pass that the model's schema does not name."),
     click.option("--no-validate", is_flag=True, help="Let any value of an input pass."),
@@ -125,7 +134,7 @@ reporting = grouped(
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing unless a person is needed."),
     click.option("-v", "--verbose", is_flag=True, help="Say more: every submission and retry."),
-    click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the lines to a file."),
+    log_file,
 )
 
 running = grouped(

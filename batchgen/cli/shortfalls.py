@@ -19,11 +19,13 @@ class Shortfalls:
 
     def __call__(self, happened: Event | News) -> None:
         """Take notice of what happened."""
-        if not isinstance(happened, events.Done) or len(happened.files) >= (asked := outputs_asked(happened.settings)):
+        if not isinstance(happened, events.Done):
             return
-        text = f"{happened.files[0].path}: {len(happened.files)} of {asked} outputs asked for came"
-        for listener in self._listeners:
-            listener(News("warning", text, happened.job))
+        came, asked = len(happened.files), outputs_asked(happened.settings)
+        if 0 < came < asked:
+            text = f"{happened.files[0].path}: {came} of {asked} outputs asked for came"
+            for listener in self._listeners:
+                listener(News("warning", text, happened.job))
 
 
 def outputs_asked(settings: Mapping[str, Json]) -> int:

@@ -37,16 +37,16 @@ class Collector:
     async def collect(self, work: Work, reading: Reading) -> None:
         """Save every output and record `done`, or record why that cannot be. Raises TokenError or DiskError."""
         deadline = self._context.clock() + self._patience
-        failures = 0
+        failures, trouble = 0, ""
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     files = await self._save(work, reading.urls)
             except TimeoutError:
-                text = f"the files did not arrive whole within {self._patience:g} s"
+                text = f"the files did not arrive whole within {self._patience:g} s{trouble}"
                 return await self._follower.fail(work, ErrorInfo("too_slow", Stage.FILE, text), reading)
             except (errors.Transient, errors.FileError, errors.LinkExpired) as error:
-                failures += 1
+                failures, trouble = failures + 1, f"; before that: {error.info.message}"
                 delay = polling.backoff(failures, self._context.chance.random(), _wish(error))
                 if _is_final(error, failures) or self._context.clock() + delay > deadline:
                     return await self._follower.fail(work, _in_file(error.info), reading)

@@ -115,12 +115,12 @@ class Follower:
         return Ended.LEFT
 
     async def reread(self, work: Work) -> Reading | None:
-        """Read the result once more, for fresh links; None where that does not work out."""
+        """Read the result once more, for fresh links; None where it has none to offer."""
         try:
             reading = await self._ask(self._api.result, work)
         except (errors.Transient, errors.Gone):
             return None
-        return reading if reading.phase is Phase.SUCCEEDED else None
+        return reading if reading.phase is Phase.SUCCEEDED and _trouble(work, reading) is None else None
 
     async def _look(self, work: Work, watch: _Watch) -> Reading | _Again | None:
         """Ask once. Returns a final result, or when to ask again, or None where there is nothing more to ask for."""
@@ -218,9 +218,7 @@ class Follower:
     def _give_up_for_now(self, work: Work) -> None:
         text = f"requests not known to be over after {self._wait:g} s are left to the server"
         self._context.stop.note(Cause(Why.WAIT, text))
-        self._recorder.tell(
-            "left", f"request {work.request_id} is not known to be over and left for later", work.job.id
-        )
+        self._recorder.tell("left", f"request {work.request_id} is left for later", work.job.id)
 
     async def _conclude(self, work: Work, reading: Reading) -> Reading | Ended:
         """Record an end without outputs; hand a success on."""

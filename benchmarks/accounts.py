@@ -22,6 +22,7 @@ class Ledger:
     seeds: dict[str, int] = field(default_factory=dict)
     latest: dict[tuple[str, int], Line] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    runs: int = 0
     sent_unasked: int = 0
 
     @classmethod
@@ -30,18 +31,19 @@ class Ledger:
         ledger = cls()
         with log.open("rb") as lines:
             for text in lines:
-                line = json.loads(text)
-                if "job" in line:
-                    ledger.take(line)
+                ledger.take(json.loads(text))
         return ledger
 
     def take(self, line: Line) -> None:
-        """Take in one line of a job. A second POST is asked for where what came before is not paid for and good."""
+        """Take in one line. All runs but the first were asked to try again what failed or is unknown."""
+        self.runs += line["event"] == "run_started"
+        if "job" not in line:
+            return
         job, attempt = line["job"], line["attempt"]
         if line["event"] == "submitting":
             self.seeds[job] = line["seed"]
             earlier = (self.latest[job, number] for number in range(1, attempt))
-            self.sent_unasked += any(is_good(one) for one in earlier)
+            self.sent_unasked += not all(may_follow(one, asked=self.runs > 1) for one in earlier)
         if line.get("request_id"):
             self.ids[line["request_id"]] = job
         self.latest[job, attempt] = line
@@ -59,10 +61,14 @@ class Ledger:
         return sum((Decimal(str(line.get("cost_usd", 0))) for line in self.latest.values()), Decimal(0))
 
 
-def is_good(line: Line) -> bool:
-    """Whether an attempt is under way, done, or only to be collected once more: sending again would pay twice."""
+def may_follow(line: Line, *, asked: bool) -> bool:
+    """Whether another POST may follow an attempt that stands like this: if it was not taken, or if that was asked for.
+
+    Never where it is under way, done, or has only to be collected once more.
+    """
     collectable = line["event"] == "failed" and line["error"]["stage"] in ("output", "file")
-    return collectable or line["event"] in ("submitted", "attached", "done")
+    paid_for = collectable or line["event"] in ("submitted", "attached", "done")
+    return line["event"] == "refused" or (asked and not paid_for)
 
 
 Check = tuple[bool, str]

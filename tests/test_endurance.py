@@ -40,6 +40,9 @@ def made(seed: int, request_id: str, attempt: int = 1) -> list[Line]:
     ]
 
 
+AGAIN: Line = {"event": "run_started"}
+
+
 def in_doubt(seed: int) -> list[Line]:
     return [line("submitting", seed), line("unknown", seed)]
 
@@ -48,10 +51,15 @@ def in_doubt(seed: int) -> list[Line]:
     ("lines", "accepted", "wrong"),
     [
         ([*made(1, "a"), *made(2, "b")], {"a": 1, "b": 2}, ""),
-        ([*in_doubt(1), *made(1, "a", 2), *made(2, "b")], {"lost": 1, "a": 1, "b": 2}, ""),
-        ([*in_doubt(1), *made(1, "a", 2), *made(2, "b")], {"a": 1, "b": 2}, ""),
+        ([*in_doubt(1), *made(2, "b"), AGAIN, AGAIN, *made(1, "a", 2)], {"lost": 1, "a": 1, "b": 2}, ""),
+        ([*in_doubt(1), *made(2, "b"), AGAIN, AGAIN, *made(1, "a", 2)], {"a": 1, "b": 2}, ""),
+        ([*in_doubt(1), *made(2, "b"), AGAIN, *made(1, "a", 2)], {"a": 1, "b": 2}, "1 paid twice unasked"),
         ([*made(1, "a"), *made(2, "b")], {"a": 1, "b": 2, "extra": 1}, "without a known unknown"),
-        ([*made(1, "a"), *made(1, "again", 2), *made(2, "b")], {"a": 1, "again": 1, "b": 2}, "1 paid twice unasked"),
+        (
+            [AGAIN, AGAIN, *made(1, "a"), *made(1, "again", 2), *made(2, "b")],
+            {"a": 1, "again": 1, "b": 2},
+            "1 paid twice unasked",
+        ),
         ([*made(1, "a"), *made(2, "b")], {"a": 1}, "1 request ids that nobody gave out"),
         ([*made(1, "a"), *made(2, "b")], {"a": 2, "b": 1}, "2 tied to another job"),
         ([*made(1, "a"), line("submitting", 2)], {"a": 1}, "1 of 2 jobs"),

@@ -215,7 +215,12 @@ def check_name(
 
 
 def _formats(sample: object, spec: str) -> bool:
-    if "{" in spec or any(int(width) > _MAX_WIDTH for width in re.findall(r"[0-9]{1,9}", spec)):
+    # A character by its number is nobody's name for a file, and beyond Unicode's last one it is an error.
+    if (
+        "{" in spec
+        or spec.endswith("c")
+        or any(len(run) > 9 or int(run) > _MAX_WIDTH for run in re.findall(r"\d+", spec))
+    ):
         return False
     try:
         format(sample, spec)

@@ -127,7 +127,7 @@ def _fields(template: str) -> Iterator[tuple[str, str | None, str]]:
             raise ValueError(f'"{{{name}}}" is not the name of a field')
         if conversion is not None:
             raise ValueError(f'"!{conversion}" is not known in a name; write {{{name}}}')
-        if "{" in (spec or "") or any(int(width) > _MAX_WIDTH for width in re.findall(r"\d{1,9}", spec or "")):
+        if "{" in (spec or "") or any(len(run) > 9 or int(run) > _MAX_WIDTH for run in re.findall(r"\d+", spec or "")):
             raise ValueError(f'the format "{spec}" of {{{name}}} is too wide, or not plain')
         yield literal, name, spec or ""
 
@@ -141,7 +141,7 @@ def _value(name: str, value: object, spec: str) -> str:
         value = canonical(value).decode()
     try:
         return _sanitised(format(value, spec))
-    except (ValueError, TypeError) as problem:
+    except (ValueError, TypeError, OverflowError) as problem:
         raise ValueError(f'{{{name}:{spec}}} does not fit "{value}": {problem}') from None
 
 

@@ -468,6 +468,9 @@ PLACES = [
         "a-number-format-for-text", "output: {name: '{resolution:03d}'}", "3:16", "does not fit", "such as {index:05}"
     ),
     more("a-name-too-wide", "output: {name: '{index:9999}'}", "3:16", "does not fit", "such as {index:05}"),
+    more("a-name-wide-in-parts", "output: {name: '{slug:000000001000000000}'}", "3:16", "does not fit", "{index:05}"),
+    more("a-name-of-endless-zeros", f"output: {{name: '{{slug:{'0' * 300}}}'}}", "3:16", "does not fit", "{index:05}"),
+    more("a-name-of-a-character", "output: {name: '{seed:c}'}", "3:16", "does not fit", "such as {index:05}"),
     # the form of options
     option("no-pair", '"resolution" is not key=value', "write --set key=value", Overrides(settings=("resolution",))),
     option(

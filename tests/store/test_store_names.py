@@ -69,11 +69,18 @@ def test_a_value_is_made_safe_by_itself(value: object, stem: str) -> None:
 @pytest.mark.parametrize(
     "template",
     ["{", "}", "{}", "{0.x}", "{job.__class__}", "{job[0]}", "{job!r}", "{index:{seed}}", "{index:1000000000}",
-     "{index:.99999999999}", "a/" * 20, "{slug:d}", "{index:q}"],
+     "{index:.99999999999}", "a/" * 20, "{slug:d}", "{index:q}", "{slug:000000001000000000}", "{index:٩٩٩}",
+     "{index:" + "0" * 5000 + "}"],
 )  # fmt: skip
 def test_a_template_that_cannot_be_rendered_is_a_value_error(template: str) -> None:
     with pytest.raises(ValueError):
         render(template, FIELDS)
+
+
+def test_a_format_that_only_some_values_fit_is_a_value_error_for_the_others() -> None:
+    assert render("{seed:c}", {"seed": 97}) == "a"
+    with pytest.raises(ValueError, match="does not fit"):
+        render("{seed:c}", {"seed": 2**31 - 1})
 
 
 def test_the_fields_of_a_template_are_told_in_order() -> None:

@@ -26,7 +26,11 @@ TEXT_COLUMN = "prompt"
 MAX_RECORD = 1024 * 1024
 """The longest record, in bytes: far more than a prompt can be, and a bound for memory."""
 
+MAX_COLUMNS = 1000
+"""The most columns of a list: far more than a model has inputs, and a bound for the time that checking them takes."""
+
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"(?!")')
+_IS_IT_A_LIST = "is this a list of prompts?"
 _CSV_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(?=,|\Z)')
 
 
@@ -115,15 +119,21 @@ def _sound_columns(
     columns: Sequence[str], separator: str, label: str, header: tuple[int, str], problems: Problems
 ) -> bool:
     line, raw = header
+    if len(columns) > MAX_COLUMNS:
+        problems.add(
+            Place(label, line, 1), f"{len(columns)} columns, and at most {MAX_COLUMNS} are read", _IS_IT_A_LIST
+        )
+        return False
     sound = True
-    for number, name in enumerate(columns):
-        place = _place(label, line, raw, _offset_of_cell(raw, separator, number))
-        if not name.strip():
-            problems.add(place, f"column {number + 1} has no name", "name it, or leave it out of the file")
-            sound = False
-        elif name in columns[:number]:
+    for number, (name, offset) in enumerate(zip(columns, _offsets_of_cells(raw, separator), strict=True)):
+        if name.strip() and name not in columns[:number]:
+            continue
+        sound = False
+        place = _place(label, line, raw, offset)
+        if name.strip():
             problems.add(place, f'two columns are called "{name}"', "rename one of them")
-            sound = False
+        else:
+            problems.add(place, f"column {number + 1} has no name", "name it, or leave it out of the file")
     return sound
 
 
@@ -206,7 +216,7 @@ def _lines(stream: BinaryIO, label: str, problems: Problems) -> Iterator[tuple[i
                 return
             number += 1
             if len(data) > MAX_RECORD:
-                problems.add(Place(label, number, 1), "a line of more than 1 MiB", "is this a list of prompts?")
+                problems.add(Place(label, number, 1), "a line of more than 1 MiB", _IS_IT_A_LIST)
                 raise _Unreadable
             yield number, _decoded(data, number, label, problems)
 
@@ -310,12 +320,14 @@ def _bad_cell(text: str, at: int) -> _BadCell:
 
 
 def _offset_of_cell(raw: str, separator: str, number: int) -> int:
+    return _offsets_of_cells(raw, separator)[number]
+
+
+def _offsets_of_cells(raw: str, separator: str) -> list[int]:
     text = _without_ending(raw)
     if separator == "," and '"' in text:
-        offsets = [offset for offset, _ in _csv_cells(text)]
-    else:
-        offsets = [0, *(match.end() for match in re.finditer(re.escape(separator), text))]
-    return offsets[number]
+        return [offset for offset, _ in _csv_cells(text)]
+    return [0, *(match.end() for match in re.finditer(re.escape(separator), text))]
 
 
 def _place(label: str, line: int, raw: str, offset: int) -> Place:

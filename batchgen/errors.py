@@ -208,8 +208,9 @@ def printable(text: str, limit: int = MAX_MESSAGE) -> str:
     Line breaks and tabs become spaces, everything else of Unicode's category C becomes U+FFFD, and what is longer
     than `limit` characters ends in an ellipsis.
     """
-    shown = text if text.isprintable() else "".join(map(_printable_character, text))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    # Cut first: a server may say megabytes, and each character is looked at.
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return shown if shown.isprintable() else "".join(map(_printable_character, shown))
 
 
 def _printable_character(character: str) -> str:

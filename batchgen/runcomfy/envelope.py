@@ -50,10 +50,14 @@ class Envelope:
 
 
 def open_envelope(reply: Reply, secret: str, now: datetime) -> Envelope:
-    """Read a reply; `secret` is the token that must not show, `now` an aware time for Retry-After dates."""
-    content = _json(reply.body)
+    """Read a reply; `secret` is the token that must not show, `now` an aware time for Retry-After dates.
+
+    The token is taken out of the whole answer before anything is read, and so before anything is cut: half a token is
+    a leak too, and an output's URL that held it would carry it to a file host.
+    """
+    content = _without_secret(_json(reply.body), secret)
     code = code_of(content) if isinstance(content, dict) else None
-    words = text_of(content) if content is not None else _plain_text(reply.body or b"")
+    words = text_of(content) if content is not None else _plain_text(reply.body or b"", secret)
     return Envelope(
         status=reply.status,
         content=content if isinstance(content, dict) else None,
@@ -148,8 +152,21 @@ def _json(body: bytes | None) -> object:
         return None
 
 
-def _plain_text(body: bytes) -> str:
-    text = body[: 4 * 1024].decode("utf-8", "replace")
+def _without_secret(content: object, secret: str) -> object:
+    """Return JSON without the token, whatever way the answer spelled it."""
+    if not secret or content is None:
+        return content
+    try:
+        text = orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        return None  # Nested deeper than orjson writes: no answer of the API's.
+    spelled = orjson.dumps(secret)[1:-1]
+    return orjson.loads(text.replace(spelled, b"[token]")) if spelled in text else content
+
+
+def _plain_text(body: bytes, secret: str) -> str:
+    text = body.decode("utf-8", "replace")
+    text = (text.replace(secret, "[token]") if secret else text)[: 4 * 1024]
     if "<" in text:
         text = _TAG.sub(" ", text)
     return " ".join(text.split())[:300]

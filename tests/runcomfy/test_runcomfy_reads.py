@@ -52,6 +52,24 @@ def test_addresses_are_built_from_the_base_and_the_id(suffix: str) -> None:
     assert wire.seen[0].headers["user-agent"].startswith("batchgen/")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(502, f"{'x ' * 140}{'y' * 12}{TOKEN}{'z' * 99}".encode()),
+        http(500, {"error_message": "x" * 2030 + TOKEN}),
+        http(200, {"status": "failed", "error": "x" * 2035 + TOKEN}),
+        http(200, {**DONE, "status": TOKEN}),
+        http(200, {**DONE, "model_id": TOKEN, "created_at": TOKEN, "finished_at": f"{'x' * 295}{TOKEN}"}),
+        http(200, {**DONE, "output": {"image": f"https://cdn.runcomfy.net/a.png?key={TOKEN}"}}),
+        http(500, b'{"error_message": "' + "".join(f"\\u{ord(one):04x}" for one in TOKEN).encode() + b'"}'),
+    ],
+)
+def test_no_part_of_an_echoed_token_gets_into_words_or_addresses(answer: bytes) -> None:
+    """A token cut in half is a leak too; one in an output's address would travel to a file host."""
+    found, _ = ask(READS["result"], answer, answer)
+    assert TOKEN[:5] not in f"{found!r} {getattr(found, 'info', '')!r}"
+
+
 def test_gets_share_a_connection_and_send_no_cookies() -> None:
     async def run() -> Wire:
         answer = http(200, {"status": "in_queue"}, Set_Cookie="a=b; Path=/")

@@ -1,12 +1,12 @@
 """The ledger as a table: one row an output, or a job without one, ready for a spreadsheet. Pure.
 
-Cells that a spreadsheet would take for a formula (they begin with =, +, -, @, tab or carriage return) get an apostrophe
-in front, as OWASP's note on CSV injection advises; numbers that we wrote ourselves stay numbers.
+A spreadsheet must not take a cell for a formula: see `guarded`. Numbers that we wrote ourselves stay numbers.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
@@ -42,7 +42,7 @@ COLUMNS = (
 )
 """The table's columns, in this order; settings and tags are JSON objects."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n']")
 Cell = str | int | Decimal
 
 
@@ -127,5 +127,19 @@ def _cell(value: object) -> Cell:
         return ""
     if isinstance(value, Decimal | int):
         return value
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded(str(value))
+
+
+def guarded(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula.
+
+    What begins as a formula may (with =, +, -, @, their full-width forms, spaces before them, a tab, or a line break:
+    OWASP's note on CSV injection) gets an apostrophe in front; so does what begins with an apostrophe, so that every
+    cell can be turned back by `unguarded`.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """Return the text that `guarded` made a cell of: the cell without its first apostrophe, if it begins with one."""
+    return cell.removeprefix("'")

@@ -23,6 +23,7 @@ from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
 from batchgen.ledger import lines
 from batchgen.manifest import Overrides, load
+from batchgen.report import exporting
 from batchgen.state import State
 
 TIME = "2026-01-02T03:04:05.000Z"
@@ -202,6 +203,25 @@ def test_an_export_holds_no_formula(place: Workplace, start: str) -> None:
     with (place.folder / "m.csv").open(encoding="utf-8", newline="") as stream:
         prompts = {row["prompt"] for row in csv.DictReader(stream)}
     assert prompts == {f"'{start}HYPERLINK(1)", f"a fox {start} a hen"}
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("a fox", "a fox"),
+        (" =1+1", "' =1+1"),
+        ("＝1+1", "'＝1+1"),
+        ("\ta", "'\ta"),
+        ("\ra", "'\ra"),
+        ("\na", "'\na"),
+        ("'", "''"),
+        ("'=1", "''=1"),
+        ("", ""),
+    ],
+)
+def test_every_exported_text_can_be_had_back(text: str, cell: str) -> None:
+    assert exporting.guarded(text) == cell
+    assert exporting.unguarded(cell) == text
 
 
 @pytest.mark.parametrize("command", ["status", "failures", "verify", "export", "fetch", "cancel"])

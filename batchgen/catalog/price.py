@@ -72,9 +72,11 @@ def has_firm_ceiling(spec: ModelSpec, job_input: Mapping[str, Json]) -> bool:
     return _value(spec, job_input, _CEILING) is not False
 
 
-def base_price_of(live: object) -> Decimal | None:
-    """Return the price per output of a live catalog object, None where it names none or another unit."""
+def base_price_of(live: object, model: str) -> Decimal | None:
+    """Return the price per output of a live catalog object; None for no price, another unit or another model."""
     if not isinstance(live, dict) or live.get("price_unit", "output") != "output":
+        return None
+    if live.get("model_id", model) != model:
         return None
     return list_price_of(live)
 

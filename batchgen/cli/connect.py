@@ -111,7 +111,7 @@ async def base_prices(client: Client, models: Iterable[str]) -> dict[str, Decima
     prices: dict[str, Decimal | None] = {}
     for model in models:
         try:
-            prices[model] = base_price_of(await patiently(partial(client.model, model)))
+            prices[model] = base_price_of(await patiently(partial(client.model, model)), model)
         except (errors.UnavailableError, errors.JobError):
             prices[model] = None
     return prices

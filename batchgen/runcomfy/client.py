@@ -229,7 +229,7 @@ class Client:
         return verdicts.usable(answer, Stage.INPUT)
 
     async def balance(self, base: str = BALANCE_BASE) -> Decimal:
-        """Return the account's balance in US dollars. Raises Transient, Gone or TokenError.
+        """Return the account's balance in US dollars, below zero too. Raises Transient, Gone or TokenError.
 
         The token goes along, so the place must be RunComfy's own or the API's origin: UsageError otherwise.
         """
@@ -240,10 +240,10 @@ class Client:
             raise errors.UsageError(f"{shown}: the balance is asked at a host of RunComfy's over https") from None
         answer = await self._get(url)
         content = verdicts.usable(answer, Stage.INPUT)
-        dollars = reading.cost(content.get("balance_usd"))
-        if dollars is None:
+        left = reading.dollars(content.get("balance_usd"))
+        if left is None:
             raise errors.Transient(ErrorInfo("bad_answer", Stage.INPUT, "an answer without a balance_usd"))
-        return dollars
+        return left
 
     async def _get(self, url: URL) -> Envelope:
         return await self._ask("GET", url)

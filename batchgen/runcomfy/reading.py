@@ -157,10 +157,16 @@ def _text(value: object) -> str | None:
 
 def cost(value: object) -> Decimal | None:
     """Return an amount of dollars; None for all that is no plain number: unknown, never free."""
+    amount = dollars(value)
+    return amount if amount is not None and amount >= 0 else None
+
+
+def dollars(value: object) -> Decimal | None:
+    """Return an amount of dollars, below zero too; None for all that is no plain number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     amount = Decimal(str(value))
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() else None
 
 
 def _error(body: Mapping[str, object], phase: Phase) -> ErrorInfo | None:

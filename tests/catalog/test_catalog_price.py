@@ -83,6 +83,8 @@ def test_the_live_price_serves_where_the_manifest_has_none() -> None:
         ({"base_price_usd": 0.08, "price_unit": "output"}, Decimal("0.08")),
         ({"base_price_usd": 1}, Decimal(1)),
         ({"base_price_usd": 0.08, "price_unit": "second"}, None),
+        ({"base_price_usd": 0.08, "model_id": "a/b"}, Decimal("0.08")),
+        ({"base_price_usd": 0.08, "model_id": "a/c"}, None),
         ({"base_price_usd": None}, None),
         ({"base_price_usd": True}, None),
         ({"base_price_usd": "0.08"}, None),
@@ -94,7 +96,7 @@ def test_the_live_price_serves_where_the_manifest_has_none() -> None:
     ],
 )
 def test_what_is_no_price_is_never_free(live: object, price: Decimal | None) -> None:
-    assert base_price_of(live) == price
+    assert base_price_of(live, "a/b") == price
 
 
 def test_unlimited_generations_have_no_firm_ceiling() -> None:

@@ -24,11 +24,12 @@ class Row:
 
     `name` is unique. `does` is what batchgen does, for the page. `ledger` holds the lines of each job in order, as
     `lines_of` spells them; one text stands for all jobs. `posts` are the submissions that reached the server, `asked`
-    how often the endpoint was asked in all; None where that only depends on how often polling asks. `told` stands in
-    what the command says, or in an error of the ledger.
+    how often the endpoint was asked in all; None where that depends on how often polling, or aiohttp, asks again.
+    `told` stands in what the command says, or in an error of the ledger.
 
     The manifest has `jobs` prompts, worked on one at a time, and the sections of `manifest` and `limits` replaced.
     `also` are faults of other endpoints. With `left` the command meets requests that an earlier run left in the queue.
+    `when` says, for the page, what is special about the command or its manifest.
     `real` rows are also run as a process of their own, in real time.
     """
 
@@ -47,6 +48,7 @@ class Row:
     limits: Mapping[str, object] = field(default_factory=dict)
     also: Mapping[Endpoint, Fault] = field(default_factory=dict)
     left: bool = False
+    when: str = ""
     real: bool = False
 
     @property
@@ -76,6 +78,12 @@ def says(status: int, body: object = b"", **headers: str) -> Answer:
     shown = "an empty body" if body == b"" else f"`{body.decode() if isinstance(body, bytes) else json.dumps(body)}`"
     named = "".join(f", `{name.replace('_', '-')}: {text}`" for name, text in headers.items())
     return Answer(f"answers {status} with {shown}{named}", status, body, headers)
+
+
+def cancels(status: int, body: object) -> Answer:
+    """Return the answer to a cancel that the server carries out."""
+    answer = says(status, body)
+    return replace(answer, taken=True, words=f"cancels it and {answer.words}")
 
 
 def takes(status: int, body: object) -> Answer:

@@ -38,11 +38,12 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing the server does; `words` go on after "The server". What is `taken` exists at the server from then on.
+    """One thing the server does; `words` go on after "The server".
 
-    `{files}` and `{id}` in the body stand for the file host and the request's id. For `deaf` seconds from the command's
-    start, or for `away` seconds instead of an answer, connections are refused. `on_connect` is done with a connection
-    before anything is read from it.
+    Submissions that are `taken` exist at the server from then on, cancels that are `taken` cancel. `{files}` and `{id}`
+    in the body stand for the file host and the request's id. For `deaf` seconds from the command's start, or for `away`
+    seconds instead of an answer, connections are refused. `on_connect` is done with a connection before anything is
+    read from it.
     """
 
     words: str
@@ -142,8 +143,10 @@ class FaultyApi(Wire):
         request_id = seen.target.split("/")[3] if endpoint in _OF_REQUESTS else ""
         if endpoint is Endpoint.SUBMIT and (fault is None or fault.taken):
             request_id = self._take(seen)
+        if endpoint is Endpoint.CANCEL and self.queued and (fault is None or fault.taken):
+            self._cancelled.add(request_id)
         if fault is None:
-            return self._ordinary(endpoint, request_id)
+            return self._ordinary(endpoint, request_id or seen.target)
         if fault.away:
             self._go()
             self._coming = asyncio.ensure_future(self._come(fault.away))
@@ -173,6 +176,7 @@ class FaultyApi(Wire):
         return text.replace(b"{files}", f"{self.origin}/files".encode()).replace(b"{id}", request_id.encode())
 
     def _ordinary(self, endpoint: Endpoint, request_id: str) -> bytes:
+        """Return what a sound server says of a request, or, where none is asked for, of the target."""
         match endpoint:
             case Endpoint.SUBMIT:
                 return http(200, {"request_id": request_id})
@@ -185,11 +189,9 @@ class FaultyApi(Wire):
             case Endpoint.FILE:
                 return http(200, picture())
             case Endpoint.CANCEL:
-                if self.queued:
-                    self._cancelled.add(request_id)
                 return http(202, {"outcome": "cancelled" if self.queued else "not_cancellable"})
             case Endpoint.CATALOG:
-                return http(200, LIVE_MODEL)
+                return http(200, live_model(request_id.removeprefix("/v1/models/")))
             case Endpoint.BALANCE:
                 return http(200, {"balance_usd": 12.5})
 
@@ -206,7 +208,13 @@ SUCCESS = {
 }
 """How a request ends that nothing happens to."""
 
-LIVE_MODEL = {"model_id": MODEL, "base_price_usd": PRICE, "price_unit": "output"}
+
+def live_model(model: str = MODEL) -> dict[str, object]:
+    """Return what the catalog says of a model."""
+    inputs = {"prompt": {"type": "string"}, "seed": {"type": "integer"}}
+    price = {"base_price_usd": PRICE, "price_unit": "output"}
+    return {"model_id": model, **price, "input_schema": {"properties": inputs, "required": ["prompt"]}}
+
 
 _OF_REQUESTS = (Endpoint.STATUS, Endpoint.RESULT, Endpoint.CANCEL)
 

@@ -18,6 +18,9 @@ from batchgen.errors import ErrorInfo, Stage
 
 ZERO = Decimal(0)
 
+Tier = tuple[str, Decimal | None]
+"""A model and an estimate: what should cost the same, and is counted together."""
+
 
 class State(StrEnum):
     """Where a job stands."""
@@ -100,13 +103,22 @@ class Attempt:
         """Whether the server had succeeded and the outputs failed to arrive: collect, never POST."""
         return self.fact is Fact.FAILED_AFTER_SUCCESS and self.request_id is not None
 
+    @property
+    def tier(self) -> Tier:
+        """What attempts have in common that should cost the same."""
+        return self.model, self.estimate_usd
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether this attempt may be paid for and the API has not said what it cost."""
+        unpaid = self.fact in _COSTS_NOTHING or (self.fact is Fact.FAILED and self.request_id is None)
+        return self.cost_usd is None and not unpaid
+
     def committed_usd(self) -> Decimal:
         """What this attempt has cost, or may have."""
         if self.cost_usd is not None:
             return self.cost_usd
-        if self.fact in _COSTS_NOTHING or (self.fact is Fact.FAILED and self.request_id is None):
-            return ZERO
-        return self.estimate_usd or ZERO
+        return (self.estimate_usd or ZERO) if self.is_estimated else ZERO
 
 
 @dataclass(slots=True)
@@ -143,10 +155,8 @@ class JobState:
                 return known
         return None
 
-    def attempt(self, number: int) -> Attempt:
-        """Return attempt `number`, made where the ledger has not named it before."""
-        if (known := self.find(number)) is not None:
-            return known
+    def begin(self, number: int) -> Attempt:
+        """Return a new attempt `number`, which the ledger has not named before."""
         made = Attempt(number)
         self.attempts.append(made)
         self.attempts.sort(key=lambda attempt: attempt.number)
@@ -157,20 +167,27 @@ class RunState:
     """Everything the ledger says, folded.
 
     `counts` begins with the last `run_started`'s and is carried on by every event after it; `dearest` is the highest
-    actual cost seen per model and estimate; `unlisted` are jobs that `counts` leaves out.
+    actual cost seen per tier, `estimated` how many attempts count at their estimate, `spent_usd` what the others cost;
+    `unlisted` are jobs that `counts` leaves out.
     """
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobState] = {}
         self.names: set[str] = set()
         self.counts: Counter[str] = Counter()
-        self.committed_usd = ZERO
-        self.dearest: dict[tuple[str, Decimal | None], Decimal] = {}
+        self.spent_usd = ZERO
+        self.dearest: dict[Tier, Decimal] = {}
+        self.estimated: Counter[Tier] = Counter()
         self.last_started: events.RunStarted | None = None
         self.last_finished: events.RunFinished | None = None
         self.last_time = ""
         self.run_command_line = ""
         self.unlisted: frozenset[str] = frozenset()
+
+    @property
+    def committed_usd(self) -> Decimal:
+        """What everything has cost, by estimate where the API has not said."""
+        return self.spent_usd + sum((number * (usd or ZERO) for (_, usd), number in self.estimated.items()), ZERO)
 
     def state_of(self, job_id: str) -> State:
         """Return where the job stands; new where the ledger does not know it."""
@@ -202,14 +219,22 @@ class RunState:
         if known is None:
             known = self.jobs[event.job] = JobState()
         before = known.state
-        attempt = known.attempt(event.attempt)
-        spent = attempt.committed_usd()
+        if (attempt := known.find(event.attempt)) is not None:
+            self._count_money(attempt, -1)
+        else:
+            attempt = known.begin(event.attempt)
         self._advance(attempt, event)
-        self.committed_usd += attempt.committed_usd() - spent
+        self._count_money(attempt, 1)
         after = known.state
         if after is not before and event.job not in self.unlisted:
             self.counts[before] -= 1
             self.counts[after] += 1
+
+    def _count_money(self, attempt: Attempt, sign: int) -> None:
+        if attempt.cost_usd is not None:
+            self.spent_usd += sign * attempt.cost_usd
+        elif attempt.is_estimated:
+            self.estimated[attempt.tier] += sign
 
     def _advance(self, attempt: Attempt, event: events.JobEvent) -> None:
         attempt.since = event.time
@@ -235,26 +260,25 @@ class RunState:
         match event:
             case events.Done():
                 attempt.fact, attempt.error, attempt.intent = Fact.DONE, None, None
-                attempt.request_id = event.request_id
+                attempt.request_id, attempt.model = event.request_id, attempt.model or event.model
                 attempt.files = tuple((file.path, file.bytes) for file in event.files)
-                attempt.cost_usd = event.cost_usd if event.cost_usd is not None else attempt.cost_usd
                 attempt.estimate_usd = attempt.estimate_usd or event.cost_estimate_usd
-                self._note_cost(event)
             case events.Failed():
                 collectable = event.error.stage in (Stage.OUTPUT, Stage.FILE)
                 attempt.fact = Fact.FAILED_AFTER_SUCCESS if collectable else Fact.FAILED
-                attempt.error, attempt.cost_usd = event.error, event.cost_usd
+                attempt.error = event.error
                 attempt.request_id = event.request_id or attempt.request_id
             case events.Cancelled():
                 attempt.fact, attempt.error = Fact.CANCELLED_BY_US if event.by == "us" else Fact.CANCELLED, None
-                attempt.cost_usd = event.cost_usd
             case events.Lost():
                 attempt.fact, attempt.error = Fact.LOST, None
+        if isinstance(event, events.Done | events.Failed | events.Cancelled) and event.cost_usd is not None:
+            self._learn_cost(attempt, event.cost_usd)
 
-    def _note_cost(self, event: events.Done) -> None:
-        if event.cost_usd is not None:
-            key = (event.model, event.cost_estimate_usd)
-            self.dearest[key] = max(event.cost_usd, self.dearest.get(key, ZERO))
+    def _learn_cost(self, attempt: Attempt, cost_usd: Decimal) -> None:
+        """Keep a cost that was told; a later reading that leaves it out takes nothing back."""
+        attempt.cost_usd = cost_usd
+        self.dearest[attempt.tier] = max(cost_usd, self.dearest.get(attempt.tier, ZERO))
 
 
 def _take_intent(attempt: Attempt, event: events.Submitting) -> None:

@@ -210,6 +210,7 @@ MONEY = [
     ([submitting(), submitted(), failed(cost=ACTUAL)], ACTUAL),
     ([submitting(), submitted(), failed(Stage.FILE, cost=ACTUAL)], ACTUAL),
     ([submitting(), submitted(), failed(Stage.FILE, cost=ACTUAL), done()], ACTUAL),
+    ([submitting(), submitted(), failed(Stage.FILE, cost=ACTUAL), failed(Stage.FILE)], ACTUAL),
     ([submitting(), submitted(), done()], PRICE),
     ([submitting(), submitted(), done(cost=ACTUAL)], ACTUAL),
     ([submitting(), submitted(), done(cost=ACTUAL), done()], ACTUAL),
@@ -229,6 +230,29 @@ def test_money_is_the_actual_cost_else_the_estimate_of_every_attempt(
 def test_the_dearest_actual_cost_is_kept_per_model_and_estimate() -> None:
     history = [done(job=job, cost=cost) for job, cost in (("a", PRICE), ("b", ACTUAL), ("c", PRICE), ("d", None))]
     assert fold(history).dearest == {("m", PRICE): ACTUAL}
+    assert fold([submitting(), submitted(), failed(cost=ACTUAL)]).dearest == {("m", PRICE): ACTUAL}
+
+
+@pytest.mark.parametrize(
+    ("history", "estimated"),
+    [
+        ([], 0),
+        ([submitting()], 1),
+        ([submitting(), refused()], 0),
+        ([submitting(), unknown()], 1),
+        ([submitting(), unknown(), settled("not_sent")], 0),
+        ([submitting(), submitted(), done()], 1),
+        ([submitting(), submitted(), done(cost=ACTUAL)], 0),
+        ([submitting(), submitted(), failed()], 1),
+        ([submitting(), submitted(), lost()], 1),
+        ([submitting(), submitted(), cancelled("us")], 0),
+        ([submitting(1), unknown(1), submitting(2), submitted(2)], 2),
+    ],
+)
+def test_attempts_that_may_be_paid_for_and_told_no_cost_are_counted_by_model_and_estimate(
+    history: list[events.Event], estimated: int
+) -> None:
+    assert fold(history).estimated[("m", PRICE)] == estimated
 
 
 def test_counts_begin_with_run_started_and_are_carried_on() -> None:

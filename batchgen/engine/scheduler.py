@@ -102,6 +102,8 @@ class Engine:
         await asyncio.gather(body, leaving, return_exceptions=True)
         orphaned = await self._shelter.drained(self.stop.hurry, HURRY_S)
         self._explain([*orphaned, *_errors_of(body)])
+        if excess := self._budget.excess():
+            self._recorder.tell("warning", excess)
         if self.stop.cancel_queued and not self.stop.hurry.is_set():
             await self.cancel_queued()
         return tuple(self.stop.causes)
@@ -143,6 +145,7 @@ class Engine:
         if isinstance(reading, Ended):
             self._budget.leave(work)
             return reading
+        self._budget.learn(work, reading.cost_usd)
         await self._finished.put((work, reading))
         return None
 

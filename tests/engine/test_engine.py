@@ -454,6 +454,23 @@ def test_the_budget_counts_the_whole_ledger() -> None:
     assert world.ledger.state().committed_usd == Decimal("0.40")
 
 
+def test_a_submission_of_unknown_outcome_counts_with_the_dearest_cost_that_was_seen() -> None:
+    """It is as likely to cost that as any other; in flight or long over makes no difference."""
+    world = World(MemoryApi(cost=Decimal("0.16"), script={"submit": deque([None, errors.Ambiguous(info("timeout"))])}))
+    limits = Limits(concurrency=1, submits_per_second=100.0, max_cost_usd=Decimal("0.50"))
+    assert whys(virtual_time.run(world.run(posts(50), limits))) == [Why.MAX_COST]
+    assert len(world.api.requests) == 3
+
+
+def test_a_limit_that_is_exceeded_all_the_same_is_told() -> None:
+    world = World(MemoryApi(cost=Decimal("0.30")))
+    limits = Limits(concurrency=3, submits_per_second=100.0, max_cost_usd=Decimal("0.40"))
+    virtual_time.run(world.run(posts(50), limits))
+    told = [one.text for one in world.heard if isinstance(one, events.News) and one.kind == "warning"]
+    assert len(world.api.posted) == 3
+    assert "has cost 0.90 USD, 0.50 more than max_cost_usd" in told[0]
+
+
 def test_nobody_waits_for_the_money_of_a_request_that_is_left_to_the_server() -> None:
     """It counts, and the run ends: nothing that goes on here could make room."""
     world = World(MemoryApi(service=1e6))

@@ -87,10 +87,7 @@ def rank(one: str) -> int:
 def money(history: list[Line]) -> Decimal:
     """Return what an attempt has cost, or may have."""
     told = [line for line in history if line["event"] in ("done", "failed", "cancelled")]
-    if fact(history) == "done":
-        costs: list[Decimal] = [line["cost_usd"] for line in told if "cost_usd" in line]
-    else:
-        costs = [told[-1]["cost_usd"]] if told and "cost_usd" in told[-1] else []
+    costs: list[Decimal] = [line["cost_usd"] for line in told if "cost_usd" in line]
     if costs:
         return Decimal(costs[-1])
     if fact(history) == "new" or (fact(history) == "failed" and request_of(history) is None):

@@ -54,7 +54,7 @@ def _lines(cancellation: Cancellation, folder: RunDirectory) -> list[str]:
     if not cancellation.asked:
         return ["nothing is in flight, so there is nothing to cancel"]
     fetch = f"{program()} fetch {shlex.quote(str(folder.path))}"
-    lines = [f"{counted(cancellation.cancelled, 'request')} cancelled before they ran: run makes them anew"]
+    lines = [f"{counted(cancellation.cancelled, 'request')} cancelled before running; what they were for is new again"]
     if cancellation.in_flight:
         known = counted(cancellation.in_flight, "request")
         lines.append(f"{known} could not be cancelled: begun or over; {fetch} collects what they make")

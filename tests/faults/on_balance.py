@@ -8,7 +8,7 @@ from support.faulty import Answer, Endpoint, Fault
 ON = Endpoint.BALANCE
 
 
-def warns(name: str, fault: Fault, told: str, asked: int | None = 1, does: str = "warns; nothing depends on it") -> Row:
+def warns(name: str, fault: Fault, told: str, asked: int | None = 1, does: str = "warns") -> Row:
     """The balance is not to be had, or not good."""
     return Row(
         name=f"balance {name}",
@@ -26,7 +26,7 @@ def warns(name: str, fault: Fault, told: str, asked: int | None = 1, does: str =
 
 def unreadable(name: str, answer: Answer, told: str = "without a balance_usd", asked: int | None = 3) -> Row:
     """Something else than a balance, three times over."""
-    return warns(name, always(answer), told, asked, "asks three times, then warns; nothing depends on it")
+    return warns(name, always(answer), told, asked, "asks three times, then warns")
 
 
 def balance(value: object) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from faults.rows import (
     BREAKS_OFF,
     HANGS,
+    HOUR,
     IN_PROGRESS,
     RESETS,
     TAKEN,
@@ -47,34 +48,32 @@ def meets(name: str, fault: Fault, does: str, told: str, *, exit_code: int = 0, 
 
 def cancelled(name: str, answer: Answer, *, real: bool = False) -> Row:
     """It is cancelled for certain."""
-    does = "reads the result, which proves it; the job is new again"
-    row = meets(name, once(answer), does, "1 request cancelled before they ran")
+    does = "reads the result as proof; it is new again"
+    row = meets(name, once(answer), does, "1 request cancelled before running")
     return replace(row, ledger=(f"{TAKEN}cancelled by us",), real=real)
 
 
 def goes_on(name: str, answer: Answer, *results: Answer) -> Row:
     """It runs, or has run, whatever the answer says."""
-    row = meets(name, once(answer), "leaves it in flight, to be collected", "1 request could not be cancelled")
+    row = meets(name, once(answer), "leaves it in flight", "1 request could not be cancelled")
     return replace(row, also={Endpoint.RESULT: once(*results)} if results else {})
 
 
 def unconfirmed(name: str, answer: Answer, *results: Answer) -> Row:
     """The server answers, and nobody knows more."""
-    row = meets(
-        name, once(answer), "claims nothing and leaves it in flight: polling will tell", "1 request unconfirmed"
-    )
+    row = meets(name, once(answer), "claims nothing; leaves it in flight", "1 request unconfirmed")
     return replace(row, also={Endpoint.RESULT: always(*results)} if results else {})
 
 
 def unanswered(name: str, answer: Answer, asked: int = 1) -> Row:
     """No usable answer at all."""
-    does = "claims nothing and leaves it in flight; says that the API does not answer"
+    does = "claims nothing; leaves it in flight"
     return meets(name, always(answer), does, "no usable answer from", exit_code=69, asked=asked)
 
 
 def refused(name: str, answer: Answer) -> Row:
     """A token that is not taken."""
-    return meets(name, always(answer), "stops; the request stays in flight", TOLD_TOKEN, exit_code=77)
+    return meets(name, always(answer), "stops; leaves it in flight", TOLD_TOKEN, exit_code=77)
 
 
 ROWS = (
@@ -105,7 +104,7 @@ ROWS = (
     unanswered("reset when done", replace(RESETS, taken=True, words="cancels it and resets the connection")),
     unanswered("breaks off", BREAKS_OFF),
     unanswered("hangs", HANGS),
-    unanswered("refused", refuses(3600), asked=0),
+    unanswered("refused", refuses(HOUR), asked=0),
     refused("401", says(401)),
     refused("403 403001", code(403, 403001)),
     refused("400 400004", code(400, 400004, "message")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from faults.rows import (
     DONE,
     HANGS,
+    HOUR,
     RESETS,
     TOLD_TOKEN,
     Row,
@@ -22,7 +24,7 @@ from support.faulty import Answer, Endpoint, Fault, live_model
 from support.sandboxed import MODEL
 
 ON = Endpoint.CATALOG
-ASK_PRICE = {"pricing": {}}
+ASK_PRICE: Mapping[str, object] = {"pricing": {}}
 NEW = "acme/new-model"
 SHOW = ("models", MODEL)
 
@@ -33,7 +35,7 @@ def unpriced(name: str, answer: Answer, asked: int | None = 3) -> Row:
         name=f"catalog {name}",
         endpoint=ON,
         fault=always(answer),
-        does="goes on without a price; with a limit of cost it would send nothing",
+        does="goes on without an estimate",
         ledger=(DONE,),
         exit=0,
         told="cost: unknown",
@@ -119,7 +121,12 @@ def shown(name: str, answer: Answer, exit_code: int, told: str, asked: int) -> R
 
 def price(value: object) -> Answer:
     """Return a model with this base price."""
-    return says(200, {"model_id": MODEL, "base_price_usd": value, "price_unit": "output"})
+    return model(base_price_usd=value)
+
+
+def model(**other: object) -> Answer:
+    """Return a model's object in which this is other than it should be."""
+    return Answer(f"answers 200 with the model's object, but `{json.dumps(other)}`", body={**live_model(), **other})
 
 
 ROWS = (
@@ -131,7 +138,7 @@ ROWS = (
     unpriced("hangs", HANGS),
     unpriced("502", html(502)),
     unpriced("200 html", html(200)),
-    unpriced("200 list", says(200, [live_model()])),
+    unpriced("200 list", says(200, [{"model_id": MODEL}])),
     unpriced("404", html(404), 1),
     unpriced("400 400001", code(400, 400001), 1),
     unpriced("404 404001", code(404, 404001, "message"), 1),
@@ -140,12 +147,12 @@ ROWS = (
     unpriced("true price", price(True), 1),
     unpriced("negative price", price(-1), 1),
     unpriced("NaN price", says(200, b'{"base_price_usd": NaN}')),
-    unpriced("by the second", says(200, {**live_model(), "price_unit": "second"}), 1),
-    unpriced("another model", says(200, live_model("google/another")), 1),
+    unpriced("by the second", model(price_unit="second"), 1),
+    unpriced("another model", model(model_id="google/another"), 1),
     over_budget("reset", RESETS, None),
     over_budget("null price", price(None)),
     over_budget("404", says(404)),
-    over_budget("another model", says(200, live_model("google/another"))),
+    over_budget("another model", model(model_id="google/another")),
     refused("401", says(401)),
     refused("400 400004", code(400, 400004)),
     refused("200 401001", code(200, 401001, "detail")),
@@ -158,10 +165,10 @@ ROWS = (
     new_model("502", html(502), 69, "HTTP 502", 3),
     new_model("no schema", says(200, {"model_id": NEW}), 69, "gives no input_schema"),
     new_model("empty schema", says(200, {"model_id": NEW, "input_schema": {}}), 69, "names no inputs"),
-    new_model("another", says(200, live_model("google/another")), 69, "another model"),
-    shown("refused", refuses(3600), 69, "RUNCOMFY_MODEL_API_BASE", 0),
+    new_model("another", model(model_id="google/another"), 69, "another model"),
+    shown("refused", refuses(HOUR), 69, "RUNCOMFY_MODEL_API_BASE", 0),
     shown("404", says(404), 65, "the catalog knows no such model", 1),
     shown("html", html(200), 69, "an answer that cannot be read", 3),
-    sends_nothing("doctor refused", always(refuses(3600)), 69, "nobody answered", 0, command=("doctor", "m.yaml")),
+    sends_nothing("doctor refused", always(refuses(HOUR)), 69, "nobody answered", 0, command=("doctor", "m.yaml")),
     sends_nothing("doctor html", always(html(200)), 69, "cannot be read", 3, command=("doctor", "m.yaml"), real=True),
 )

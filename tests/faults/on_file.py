@@ -10,6 +10,7 @@ from faults.rows import (
     CLOSES,
     DONE,
     HANGS,
+    HOUR,
     RESETS,
     TAKEN,
     Row,
@@ -35,7 +36,7 @@ def fetches_again(name: str, *answers: Answer, done: str = "done", asked: int | 
         name=f"file {name}",
         endpoint=ON,
         fault=once(*answers),
-        does="fetches it again, from the start",
+        does="fetches it again",
         ledger=(f"{TAKEN}{done}",),
         exit=0,
         told="1 of 1 job done",
@@ -51,7 +52,7 @@ def rereads(name: str, answer: Answer, *results: Answer, real: bool = False) -> 
         endpoint=ON,
         fault=once(answer),
         also={Endpoint.RESULT: once(OLD, *results)},
-        does="reads the result again for a fresh link, and fetches that; where there is none, the old one once more",
+        does="reads the result again, and fetches what it names",
         ledger=(DONE,),
         exit=0,
         told="1 of 1 job done",
@@ -66,7 +67,7 @@ def fails(name: str, fault: Fault, kind: str, told: str, asked: int | None = 1, 
         name=f"file {name}",
         endpoint=ON,
         fault=fault,
-        does=does or "saves nothing; fails the job where the server had succeeded: fetch collects it, nothing is sent",
+        does=does or "fails it, made and paid for",
         ledger=(f"{TAKEN}failed {kind} (file)",),
         exit=1,
         told=told,
@@ -76,7 +77,7 @@ def fails(name: str, fault: Fault, kind: str, told: str, asked: int | None = 1, 
 
 def too_late(name: str, answer: Answer, kind: str, told: str) -> Row:
     """A fault that does not pass within five minutes."""
-    does = "fetches again and again for five minutes; then fails the job: fetch collects it, nothing is sent"
+    does = "fetches again for five minutes, then fails it, made and paid for"
     return fails(f"{name} always", always(answer), kind, told, None, does=does)
 
 
@@ -86,7 +87,7 @@ def leads_astray(name: str, target: str, told: str) -> Row:
         name=f"file {name}",
         endpoint=ON,
         fault=always(says(302, Location=target)),
-        does="goes nowhere; fails the job with the host named: --allow-host, or fetch, collects it",
+        does="does not go there; fails it, made and paid for",
         ledger=(f"{TAKEN}failed host (output)",),
         exit=1,
         told=told,
@@ -125,6 +126,7 @@ SHORT = Answer("closes the connection before the file's end", act=_short)
 DRIPS = Answer("sends one byte every 30 s", act=_dripping)
 VAST = Answer("says that 3 GiB will come", act=_vast)
 CUT = file("a picture without its end, as long as it says", picture()[:-20])
+LINKS = "tries six links in half a minute, then fails it, made and paid for"
 EMPTY = file("an empty file", b"")
 
 ROWS = (
@@ -172,9 +174,9 @@ ROWS = (
         "link_expired",
         "not there any more: HTTP 404",
         6,
-        does="tries six times in half a minute, each time with a fresh link; then fails the job: fetch asks again",
+        does=LINKS,
     ),
-    fails("403 always", always(html(403)), "link_expired", "not there any more: HTTP 403", 6),
+    fails("403 always", always(html(403)), "link_expired", "not there any more: HTTP 403", 6, does=LINKS),
     leads_astray("redirect abroad", "https://cdn.example/1.png", "--allow-host cdn.example"),
     leads_astray("redirect to http", "http://cdn.runcomfy.net/1.png", "is not https on port 443"),
     leads_astray("redirect to a number", "https://169.254.169.254/latest", "169.254.169.254"),
@@ -185,13 +187,13 @@ ROWS = (
     too_late("empty", EMPTY, "bad_file", "the output is an empty file"),
     too_late("hangs", HANGS, "too_slow", "within 300 s; before that: 127.0.0.1: no answer in time"),
     too_late("drips", DRIPS, "too_slow", "did not arrive whole within 300 s"),
-    too_late("goes", goes(3600), "unreachable", "cannot connect"),
+    too_late("goes", goes(HOUR), "unreachable", "cannot connect"),
     Row(
         name="file 404, token refused",
         endpoint=ON,
         fault=always(says(404)),
         also={Endpoint.RESULT: once(OLD, code(401, 401001))},
-        does="stops; the request stays in flight",
+        does="stops; leaves it in flight",
         ledger=(TAKEN.removesuffix(", "),),
         exit=77,
         told="the API does not take the token",

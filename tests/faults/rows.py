@@ -75,9 +75,10 @@ def always(*answers: Answer) -> Fault:
 
 def says(status: int, body: object = b"", **headers: str) -> Answer:
     """Return an HTTP answer with a JSON body; bytes are sent as they are. Header names take `_` for `-`."""
-    shown = "an empty body" if body == b"" else f"`{body.decode() if isinstance(body, bytes) else json.dumps(body)}`"
-    named = "".join(f", `{name.replace('_', '-')}: {text}`" for name, text in headers.items())
-    return Answer(f"answers {status} with {shown}{named}", status, body, headers)
+    shown = [json.dumps(body)] if not isinstance(body, bytes) else [body.decode()] if body else []
+    shown += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
+    words = " and ".join(f"`{text}`" for text in shown)
+    return Answer(f"answers {status} with {words}" if words else f"answers {status}", status, body, headers)
 
 
 def cancels(status: int, body: object) -> Answer:
@@ -113,7 +114,10 @@ IN_PROGRESS = stands("in_progress")
 
 def html(status: int, **headers: str) -> Answer:
     """Return a page where JSON was to be."""
-    return says(status, b"<html><h1>Bad gateway</h1></html>", **headers)
+    answer = says(status, **headers)
+    with_page = answer.words.replace(" with ", " with an HTML page and ")
+    words = with_page if headers else f"{answer.words} with an HTML page"
+    return replace(answer, words=words, body=b"<html><h1>Bad gateway</h1></html>")
 
 
 def code(status: int, number: int, envelope: str = "error_message") -> Answer:
@@ -134,7 +138,7 @@ def _spelt(number: int, envelope: str) -> dict[str, object]:
     return {"error_code": number, envelope.partition(" ")[0]: texts[envelope]}
 
 
-WORDS = "the server's own words"
+WORDS = "no luck today"
 
 ENVELOPES = frozenset(("error_message", "message", "error", "error object", "detail", "detail list"))
 CODES = frozenset((400001, 400002, 400004, 403001, 404001, 401001, 403003, 422001, 500001, 10001))
@@ -170,14 +174,21 @@ BABBLES = Answer("answers something that is not HTTP", act=_babble)
 FLOODS = Answer("answers with more than 8 MiB", act=_flood)
 
 
+HOUR = 3600.0
+
+
 def refuses(seconds: float) -> Answer:
     """Return that connections are refused for so long from the command's start."""
-    return Answer(f"refuses connections for {seconds:g} s", deaf=seconds)
+    return Answer(f"refuses connections for {_shown(seconds)}", deaf=seconds)
 
 
 def goes(seconds: float) -> Answer:
     """Return that the server goes away for so long when it is asked."""
-    return Answer(f"resets the connection and refuses others for {seconds:g} s", away=seconds)
+    return Answer(f"resets the connection and refuses others for {_shown(seconds)}", away=seconds)
+
+
+def _shown(seconds: float) -> str:
+    return "an hour" if seconds == HOUR else f"{seconds:g} s"
 
 
 def two_models() -> dict[str, object]:
@@ -194,11 +205,12 @@ def left_running(endpoint: Endpoint, name: str, answer: Answer) -> Row:
         name=f"{endpoint} {name}",
         endpoint=endpoint,
         fault=always(answer),
-        does="asks, less and less often, until `limits.wait` (here 60 s) is over; the request stays in flight",
+        does="asks again, for `limits.wait`; leaves it in flight",
         ledger=(TAKEN.removesuffix(", "),),
         exit=3,
         told="after 60 s are left to the server",
         limits={"wait": "60s"},
+        when="`limits: {wait: 60s}`",
     )
 
 
@@ -208,7 +220,7 @@ def stops_for_token(endpoint: Endpoint, name: str, answer: Answer) -> Row:
         name=f"{endpoint} {name}",
         endpoint=endpoint,
         fault=always(answer),
-        does="stops; what is in flight stays so: a token's trouble never ends a job",
+        does="stops; leaves it in flight",
         ledger=(TAKEN.removesuffix(", "), ""),
         exit=77,
         told=TOLD_TOKEN,

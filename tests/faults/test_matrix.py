@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from faults.matrix import ROWS
+from faults.page import page
 from faults.rows import AND_SO_ON, CODES, ENVELOPES, Row, lines_of
 from support.faulty import Endpoint, FaultyApi
 from support.inside import Inside, Outside
 from support.sandboxed import TOKEN, Book, Ended, Workplace
 
+PAGE = Path(__file__).parents[2] / "docs/faults.md"
 LIMITS = {"concurrency": 1, "submits_per_second": 100}
 
 
@@ -46,6 +48,10 @@ def test_every_error_code_and_every_spelling_arrives_there(endpoint: Endpoint) -
 
     assert {body["error_code"] for body in bodies if "error_code" in body} >= CODES
     assert {spelling(body) for body in bodies if "error_code" in body} >= ENVELOPES
+
+
+def test_the_page_is_what_the_rows_make() -> None:
+    assert PAGE.read_text("utf-8") == page(), "PYTHONPATH=tests python -m faults.page > docs/faults.md"
 
 
 def test_every_row_has_a_name_and_a_fault_of_its_own() -> None:

@@ -17,13 +17,15 @@ from batchgen.state import RunState
 
 CAUSES_SHOWN = 3
 DOUBTS_SHOWN = 3
+REASON_COLUMNS = 480
+"""More than a terminal's line: the end of a reason says how to mend it, and in a mail nothing else does."""
 
 _NEXT_STEPS: Mapping[int, str] = {
     3: "to go on (where a cost limit was reached, raise it first)",
     5: "add balance on runcomfy.com, then",
     69: "once that is over or mended",
     73: "make the run directory writable and free some space, then",
-    77: "set RUNCOMFY_TOKEN to a valid token, then",
+    77: "put a valid token into RUNCOMFY_TOKEN or the token file, then",
     129: "to go on",
     130: "to go on",
     143: "to go on",
@@ -108,7 +110,7 @@ def _outcome(state: RunState, exit_code: int, reason: str, seconds: float) -> li
     not_sent = f", {state.counts['new']} not sent" if state.counts["new"] else ""
     jobs = counted(state.counts["jobs"], "job")
     line = f"{name}: {state.counts['done']} of {jobs} done after {duration(seconds)}{not_sent}"
-    return [line, f"exit code {exit_code}: {shorten(reason, 160)}"] if exit_code else [line]
+    return [line, f"exit code {exit_code}: {shorten(reason, REASON_COLUMNS)}"] if exit_code else [line]
 
 
 def _made(state: RunState, found: Survey, run_dir: str | PurePath) -> str:

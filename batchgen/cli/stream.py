@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -116,7 +117,7 @@ def no_names(job: Job, attempt: int) -> str:
 
 def fields(job: Job) -> dict[str, object]:
     """Return what a name template may use of a job. What the job itself says goes before its tags and settings."""
-    today = datetime.datetime.now().astimezone().date().isoformat()
+    today = datetime.datetime.fromtimestamp(time.time()).astimezone().date().isoformat()
     return {
         **job.tags,
         **job.settings,

@@ -5,6 +5,7 @@ Bends files and clock below batchgen, at the system calls, so that no code path 
 - `full_from`: from this write on (counted from 1, to regular files), the disk has no room but what is freed on it.
 - `fsync_fails`: this fsync (counted from 1, of regular files) fails with EIO.
 - `clock`: seconds that the wall clock is wrong by; `step`: how far it jumps, once `step_after` looks at it are taken.
+- `silence`: seconds after which nobody's answering ends the run, instead of two minutes.
 - `size_limit`: RLIMIT_FSIZE in bytes, as `ulimit -f` sets it.
 - `hold_summary`: a file to make when the summary is about to be written; it goes on when the file is removed.
 """
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from batchgen.engine import limits
 from batchgen.ledger import files
 
 
@@ -111,6 +113,8 @@ def bend(how: dict[str, Any]) -> None:
         fail_fsync(how["fsync_fails"])
     if "clock" in how or "step" in how:
         bend_clock(how.get("clock", 0.0), how.get("step", 0.0), how.get("step_after", 0))
+    if "silence" in how:
+        limits.SILENCE_S = how["silence"]
     if "hold_summary" in how:
         hold_summary(Path(how["hold_summary"]))
 

@@ -193,7 +193,7 @@ def response(data: bytes) -> None:
     else:
         reading.cancel_outcome(content)
         said += _words_of_reading(reading.of_status(content)) + _words_of_reading(reading.of_result(content))
-        price = base_price_of(content)
+        price = base_price_of(content, str(content.get("model_id", "")))
         assert price is None or (price.is_finite() and price >= 0)
         _build_schema(content)
     for text in said:

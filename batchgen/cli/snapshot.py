@@ -12,9 +12,10 @@ from pathlib import Path
 
 from batchgen import errors
 from batchgen.errors import Problem
-from batchgen.ledger.files import REAL_DISK, make_folder_durably, replace_durably, trouble
+from batchgen.ledger.files import REAL_DISK, replace_durably, trouble
 from batchgen.ledger.rundir import RunDirectory
 from batchgen.manifest.manifest import Manifest
+from batchgen.store.folders import Folders
 
 DIGITS = 32
 """How much of the hash names the folder."""
@@ -28,11 +29,11 @@ def snapshot(manifest: Manifest, place: RunDirectory) -> Manifest:
     """
     folder = folder_of(place, manifest.digest)
     if not _is_kept(manifest, folder):
-        _copy(manifest, folder)
+        _copy(manifest, place, folder)
         if not _is_kept(manifest, folder):
             shutil.rmtree(folder, ignore_errors=True)
             raise _changed(manifest.path)
-    _keep_inputs(manifest, place.input_files)
+    _keep_inputs(manifest, place)
     return manifest.at(folder)
 
 
@@ -48,21 +49,23 @@ def _is_kept(manifest: Manifest, folder: Path) -> bool:
         return False
 
 
-def _copy(manifest: Manifest, folder: Path) -> None:
+def _copy(manifest: Manifest, place: RunDirectory, folder: Path) -> None:
     """Copy every file, each whole or not at all; a crash in between leaves a folder that is simply completed."""
+    folders = Folders(place.path, REAL_DISK)
     for source, name in manifest.snapshot_names().items():
         target = folder / name
-        make_folder_durably(REAL_DISK, target.parent)
+        folders.ensure(*target.parent.relative_to(place.path).parts)
         known = manifest.content if source == manifest.path else None
         replace_durably(REAL_DISK, target, _content(source) if known is None else known)
 
 
-def _keep_inputs(manifest: Manifest, folder: Path) -> None:
+def _keep_inputs(manifest: Manifest, place: RunDirectory) -> None:
+    folders = Folders(place.path, REAL_DISK)
     for file, source in manifest.inputs.items():
-        target = folder / file.name
+        target = place.input_files / file.name
         if target.is_file() and target.stat().st_size == file.bytes:
             continue
-        make_folder_durably(REAL_DISK, folder)
+        folders.ensure(*place.input_files.relative_to(place.path).parts)
         content = _content(source)
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise _changed(source)

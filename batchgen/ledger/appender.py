@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from batchgen.errors import DiskError
-from batchgen.ledger.files import NO_ROOM, Disk, trouble, write_whole
+from batchgen.ledger.files import NO_ROOM, Disk, open_new, trouble, write_whole
 
 BALLAST_BYTES = 256 * 1024
 
@@ -39,7 +39,7 @@ class Appender:
         """Fill the ballast and make its name and the ledger's durable. Raises DiskError."""
         try:
             # A hole would keep no room, nor zeros on a file system that compresses.
-            descriptor = self._disk.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            descriptor = open_new(self._disk, self._ballast)
             try:
                 write_whole(self._disk, descriptor, os.urandom(BALLAST_BYTES))
                 self._disk.fsync(descriptor)

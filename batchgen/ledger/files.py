@@ -138,6 +138,12 @@ def require_regular(descriptor: int, path: Path) -> None:
         raise LedgerError(printable(f"{path}: is not a regular file; move it away, or name another run directory"))
 
 
+def require_own_folder(path: Path) -> None:
+    """Raise DiskError where a symbolic link stands for a folder of a run directory: it may lead anywhere."""
+    if path.is_symlink():
+        raise DiskError(printable(f"{path} is a symbolic link, and nothing is written through it; move it away"))
+
+
 def write_whole(disk: Disk, descriptor: int, data: bytes) -> None:
     """Write all of `data`, however many writes it takes. Raises OSError."""
     rest = memoryview(data)
@@ -164,8 +170,21 @@ def replace_durably(disk: Disk, path: Path, data: bytes) -> None:
         raise trouble("write the file", path, error) from error
 
 
+def open_new(disk: Disk, path: Path) -> int:
+    """Open a new file for writing, in place of whatever has its name, and return the descriptor.
+
+    What stands there may be a link to a file elsewhere, or a pipe, that somebody else put there. Raises OSError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return disk.open(path, flags)
+    except FileExistsError:
+        disk.unlink(path)
+        return disk.open(path, flags)
+
+
 def _write_durably(disk: Disk, path: Path, data: bytes) -> None:
-    descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    descriptor = open_new(disk, path)
     try:
         write_whole(disk, descriptor, data)
         disk.fsync(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from batchgen.ledger.files import Disk, trouble, write_whole
+from batchgen.ledger.files import Disk, require_regular, trouble, write_whole
 from batchgen.ledger.replay import Replay
 
 _CHUNK = 1 << 20
@@ -16,7 +16,7 @@ def repair(disk: Disk, descriptor: int, path: Path, torn: Path, found: Replay) -
 
     `found` is a finished pass over the same descriptor. What follows the last whole line is appended to `torn`, each
     piece with a newline after it, and is durable there before it is cut: dying in between saves it twice, never not at
-    all. Raises DiskError.
+    all. Raises DiskError, and LedgerError where `torn` is no regular file.
     """
     try:
         if found.size > found.whole:
@@ -32,8 +32,10 @@ def repair(disk: Disk, descriptor: int, path: Path, torn: Path, found: Replay) -
 
 
 def _save(disk: Disk, descriptor: int, torn: Path, found: Replay) -> None:
-    kept = disk.open(torn, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    # Without O_NONBLOCK, opening a pipe would wait for its reader.
+    kept = disk.open(torn, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK)
     try:
+        require_regular(kept, torn)
         for offset in range(found.whole, found.size, _CHUNK):
             write_whole(disk, kept, os.pread(descriptor, min(_CHUNK, found.size - offset), offset))
         write_whole(disk, kept, b"\n")

@@ -106,6 +106,8 @@ class RunDirectory:
         """
         if create:
             files.make_folder_durably(disk, self.images)
+            # Looked at again before each write, but found here it has cost nothing yet.
+            files.require_own_folder(self.images)
         elif not is_run_directory(self.path):
             raise LedgerError(printable(f"{self.path}: is not a run directory; name one with a {LOG_NAME} in it"))
         descriptor = lock.acquire(disk, self.log)

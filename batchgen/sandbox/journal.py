@@ -17,6 +17,7 @@ from batchgen.sandbox.records import Record, decode
 
 LOG_NAME = "requests.jsonl"
 LOCK_WAIT = 10.0
+_OPENING = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOCK_POLL = 0.05
 
 
@@ -26,7 +27,7 @@ def hold(directory: Path, wait: float = LOCK_WAIT) -> int:
     Waits up to `wait` seconds for an old holder to go, then raises SandboxError (75).
     """
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(directory / "lock", os.O_RDWR | _OPENING, 0o666)
     deadline = time.monotonic() + wait
     while True:
         try:
@@ -71,7 +72,11 @@ class Journal:
     """The open log. Only the holder of the folder's lock may make one; `size` is where the whole lines end."""
 
     def __init__(self, directory: Path, size: int) -> None:
-        self._descriptor = os.open(directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        path = directory / LOG_NAME
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | _OPENING, 0o666)
+        except OSError as error:
+            raise SandboxError(f"{path}: cannot be opened ({error.strerror}); move it away", 73) from None
         os.ftruncate(self._descriptor, size)
         os.fsync(self._descriptor)
         _sync_folder(directory)

@@ -28,6 +28,9 @@ SANDBOX = "sandbox"
 
 Answer = TypeVar("Answer")
 
+BALANCE_S = 3.0
+"""How long a plan or a run waits at most to hear the balance."""
+
 _PAUSES = (0.5, 1.0)
 _LONGEST_PAUSE = 10.0
 
@@ -39,6 +42,11 @@ class Account:
     origin: str
     token: str = "needs-no-account"  # noqa: S105 - the sandbox takes any
     base: str = ""
+
+    @property
+    def tells_balance(self) -> bool:
+        """Whether the balance can be asked where the token may go."""
+        return bool(self.base) and base.of_balance(base.parse(self.base)) is not None
 
     @property
     def is_sandbox(self) -> bool:
@@ -115,3 +123,14 @@ async def base_prices(client: Client, models: Iterable[str]) -> dict[str, Decima
         except (errors.UnavailableError, errors.JobError):
             prices[model] = None
     return prices
+
+
+async def balance(client: Client) -> Decimal | None:
+    """Return the account's balance in USD, None where it cannot be read: nothing is kept waiting for it."""
+    if client.balance_base is None:
+        return None
+    try:
+        async with asyncio.timeout(BALANCE_S):
+            return await client.balance(client.balance_base)
+    except (TimeoutError, errors.BatchgenError):
+        return None

@@ -12,7 +12,7 @@ from batchgen import errors, plan
 from batchgen.catalog import compare, price
 from batchgen.cli import console, loop, stream
 from batchgen.cli.choice import Choice, Loaded, load_manifest
-from batchgen.cli.connect import SANDBOX, account, base_prices, connected
+from batchgen.cli.connect import SANDBOX, account, balance, base_prices, connected
 from batchgen.errors import Problem
 from batchgen.job import Job
 from batchgen.ledger.rundir import is_run_directory, read_state
@@ -20,10 +20,11 @@ from batchgen.manifest.loader import load
 from batchgen.plan import Survey
 from batchgen.report import plan_text
 from batchgen.report.expiry import expiry_words, is_old
+from batchgen.report.money import dollars
 from batchgen.report.survey import Survey as LedgerSurvey
 from batchgen.report.survey import survey as survey_ledger
 from batchgen.report.text import counted
-from batchgen.state import Fact, RunState, State
+from batchgen.state import ZERO, Fact, RunState, State
 from batchgen.store.names import render
 
 FIRST_SHOWN = 3
@@ -64,7 +65,9 @@ def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules)
     return found
 
 
-def as_object(loaded: Loaded, found: Survey, notes: Sequence[str] = ()) -> dict[str, object]:
+def as_object(
+    loaded: Loaded, found: Survey, notes: Sequence[str] = (), balance_usd: Decimal | None = None
+) -> dict[str, object]:
     """Return a plan as `plan --json` prints it; `notes` stand among its warnings."""
     cost = found.cost
     return {
@@ -73,6 +76,7 @@ def as_object(loaded: Loaded, found: Survey, notes: Sequence[str] = ()) -> dict[
         **found.counts,
         "to_post": found.posts,
         "cost_usd": None if cost is None else {"low": float(cost.low), "high": float(cost.high)},
+        "balance_usd": None if balance_usd is None else float(balance_usd),
         "unpriced": sorted(found.unpriced),
         "first": [_shown_job(post.job, loaded.manifest.output.name) for post in found.first],
         "warnings": [*map(str, loaded.manifest.warnings), *notes],
@@ -93,9 +97,11 @@ def _shown_job(job: Job, template: str) -> dict[str, object]:
     }
 
 
-def remarks(choice: Choice, loaded: Loaded, state: RunState, found: Survey) -> list[str]:
+def remarks(
+    choice: Choice, loaded: Loaded, state: RunState, found: Survey, balance_usd: Decimal | None = None
+) -> list[str]:
     """Return what a person should know of this plan beyond the manifest's own warnings."""
-    notes = of_refresh(choice, loaded, state)
+    notes = [*_of_balance(found, balance_usd), *of_refresh(choice, loaded, state)]
     if choice.where and not found.counts["jobs"]:
         notes.append(f"--where {' '.join(choice.where)} selects no job; name a tag or a setting that is sent")
     if found.loose:
@@ -120,6 +126,14 @@ def of_expiry(known: LedgerSurvey, now: float) -> list[str]:
     """Return the warning about requests that have waited at the server for long, if there are such."""
     oldest = known.oldest_in_flight_s(now)
     return [f"requests in flight: {expiry_words(oldest)}"] if oldest is not None and is_old(oldest) else []
+
+
+def _of_balance(found: Survey, balance_usd: Decimal | None) -> list[str]:
+    """Return what is to be said of a balance, where it is known, that may not be enough."""
+    if balance_usd is None or found.cost is None or found.high <= (left := max(balance_usd, ZERO)):
+        return []
+    enough = f"about {int(found.posts * left / found.high)} of {counted(found.posts, 'job')}"
+    return [f"the balance of {dollars(left)} is less than the {dollars(found.high)} this may cost: enough for {enough}"]
 
 
 def of_refresh(choice: Choice, loaded: Loaded, state: RunState) -> list[str]:
@@ -180,9 +194,10 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     """Print what `run` would do. Asks the catalog for prices where a token is at hand; sends nothing that costs."""
     loaded = load_manifest(choice)
     state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
-    rules = rules_of(choice, loaded, _live_prices(choice, models_without_price(loaded)))
+    base, balance_usd = _live(choice, models_without_price(loaded))
+    rules = rules_of(choice, loaded, base)
     found = survey(choice, loaded, state, rules)
-    shown = as_object(loaded, found, remarks(choice, loaded, state, found))
+    shown = as_object(loaded, found, remarks(choice, loaded, state, found, balance_usd), balance_usd)
     if as_json:
         console.show_json(shown)
     else:
@@ -190,20 +205,21 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     return 0
 
 
-def _live_prices(choice: Choice, models: list[str]) -> Prices:
-    if not models:
-        return {}
+def _live(choice: Choice, models: list[str]) -> tuple[Prices, Decimal | None]:
+    """Return the live prices of these models, and the balance where it can be read."""
     if choice.sandbox:
         from batchgen.sandbox import SandboxConfig
 
-        return dict.fromkeys(models, SandboxConfig().price)
+        return dict.fromkeys(models, SandboxConfig().price), None
     try:
         to = account(sandbox=False)
     except errors.TokenError:
-        return {}
+        return {}, None
+    if not models and not to.tells_balance:
+        return {}, None
 
-    async def ask() -> Prices:
+    async def ask() -> tuple[Prices, Decimal | None]:
         async with connected(to, Path()) as client:
-            return await base_prices(client, models)
+            return await base_prices(client, models), await balance(client)
 
     return loop.run(ask())

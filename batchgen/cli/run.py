@@ -12,7 +12,7 @@ from batchgen.cli import assemble, console, loop, planning, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.command_line import lasting, offers
-from batchgen.cli.connect import Account, account, base_prices, connected
+from batchgen.cli.connect import Account, account, balance, base_prices, connected
 from batchgen.cli.manner import Manner
 from batchgen.cli.sidecars import sidecars
 from batchgen.cli.snapshot import snapshot
@@ -57,7 +57,7 @@ class _Run:
             rules = planning.rules_of(self.choice, self.loaded, base)
             found = planning.survey(self.choice, self.loaded, self.state, rules)
             planning.check_budget(self.loaded, found, self.manner.limits.max_cost_usd)
-            self._say_what_will_happen(found)
+            await self._say_what_will_happen(client, found)
             if found.posts or self.choice.refresh_schema:
                 self._pin_schemas()
             collecting = stream.collection(place.log, self.state, rules, self.account.origin)
@@ -67,10 +67,11 @@ class _Run:
             await self.journal.close()
             return code
 
-    def _say_what_will_happen(self, found: Survey) -> None:
+    async def _say_what_will_happen(self, client: Client, found: Survey) -> None:
         if not self.manner.is_silent:
+            balance_usd = await balance(client) if found.posts else None
             shown = planning.as_object(self.loaded, found)
-            notes = planning.remarks(self.choice, self.loaded, self.state, found)
+            notes = planning.remarks(self.choice, self.loaded, self.state, found, balance_usd)
             warnings = (f"warning: {errors.printable(str(one))}" for one in (*self.loaded.manifest.warnings, *notes))
             console.say(*warnings, *plan_text.header_lines(shown))
 

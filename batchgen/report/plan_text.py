@@ -33,6 +33,7 @@ def plan_lines(plan: Record, *, command: str = "") -> list[str]:
         f"{_name(plan)}: {counted(record.integer(plan, 'jobs'), 'job')}",
         *_count_lines(plan),
         f"cost    {_cost(plan)}",
+        *_balance(plan),
         f"folder  {printable(record.string(plan, 'run_dir'))}",
         *_first_jobs(plan),
         *_warnings(plan),
@@ -78,6 +79,11 @@ def _cost(plan: Record) -> str:
     if low is None or low == high:
         return f"at most {dollars(high)} (estimate)"
     return f"between {dollars(low)} and {dollars(high)} (estimate)"
+
+
+def _balance(plan: Record) -> list[str]:
+    usd = record.money(plan, "balance_usd")
+    return [] if usd is None else [f"balance {dollars(usd)}"]
 
 
 def _models(plan: Record) -> str:

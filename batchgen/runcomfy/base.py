@@ -13,6 +13,9 @@ from batchgen import errors
 VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 PRODUCTION = "https://model-api.runcomfy.net"
 
+BALANCE = "https://api.runcomfy.net/prod/v2"
+"""Where the account's balance is asked: another host of RunComfy's than the Model API."""
+
 _TEXT = re.compile(r"[!-~]{1,2048}")
 _AUTHORITY = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^?#\\]*)?")
 
@@ -39,6 +42,14 @@ def parse(text: str) -> URL:
         raise _wrong(text, "the token would travel unencrypted")
     path = url.raw_path.rstrip("/").removesuffix("/v1").rstrip("/")
     return URL(f"{origin}{path}/v1", encoded=True)
+
+
+def of_balance(base: URL) -> str | None:
+    """Return where the balance can be asked without sending the token to another origin; None where it cannot."""
+    own = base.origin()
+    if is_loopback(own):
+        return f"{own}{URL(BALANCE).path}"
+    return BALANCE if own == URL(BALANCE).origin() else None
 
 
 def is_loopback(url: URL) -> bool:

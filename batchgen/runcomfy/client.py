@@ -31,9 +31,6 @@ from batchgen.runcomfy.hosts import AllowedHosts
 from batchgen.runcomfy.transport import Timeouts
 from batchgen.runcomfy.uploads import Uploads
 
-BALANCE_BASE = "https://api.runcomfy.net/prod/v2"
-"""Where the account's balance is asked: another host of RunComfy's than the Model API."""
-
 # Slashes of a model id go in raw; what could change the meaning of the path does not go in at all.
 _MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._~+-]*)*")
 
@@ -80,10 +77,7 @@ class Client:
     @property
     def balance_base(self) -> str | None:
         """Where the balance can be asked without sending the token to another origin; None where it cannot."""
-        own = self._base.origin()
-        if bases.is_loopback(own):
-            return f"{own}{URL(BALANCE_BASE).path}"
-        return BALANCE_BASE if own == URL(BALANCE_BASE).origin() else None
+        return bases.of_balance(self._base)
 
     @property
     def clock_skew(self) -> float | None:
@@ -228,7 +222,7 @@ class Client:
         answer = await self._get(self._url("models").with_query(query))
         return verdicts.usable(answer, Stage.INPUT)
 
-    async def balance(self, base: str = BALANCE_BASE) -> Decimal:
+    async def balance(self, base: str = bases.BALANCE) -> Decimal:
         """Return the account's balance in US dollars, below zero too. Raises Transient, Gone or TokenError.
 
         The token goes along, so the place must be RunComfy's own or the API's origin: UsageError otherwise.

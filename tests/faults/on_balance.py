@@ -1,4 +1,4 @@
-"""What a look at the balance meets, which only `batchgen doctor` takes: GET .../balance. Its failure is a warning."""
+"""What `batchgen doctor`'s look at the balance meets: GET .../balance. Its failure is a warning."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from faults.rows import (
     AND_SO_ON,
     BABBLES,
@@ -191,7 +193,11 @@ ROWS = (
     holds("submit 500 with id", "server_error", takes(500, ID), 'it names the request "request-1"'),
     holds("submit 408", "server_error", says(408), "HTTP 408"),
     holds("submit 425", "server_error", says(425), "HTTP 425"),
-    holds("submit reset before", "no_answer", RESETS_AT_ONCE, "after the POST was sent"),
+    # The first connection is to be the POST's: with -q the balance is not asked for before.
+    replace(
+        holds("submit reset before", "no_answer", RESETS_AT_ONCE, "after the POST was sent"),
+        command=("run", "m.yaml", "-q"),
+    ),
     holds("submit reset after", "no_answer", RESETS, "after the POST was sent"),
     holds("submit reset when taken", "no_answer", RESETS_TAKEN, "after the POST was sent", real=True),
     holds("submit closed", "no_answer", CLOSES, "the connection was closed without an answer"),

@@ -45,6 +45,12 @@ def plan(**changes: object) -> dict[str, object]:
     }
 
 
+def test_a_balance_that_is_known_stands_below_the_cost() -> None:
+    lines = plan_lines(plan(balance_usd=1.2))
+    assert lines[lines.index("balance $1.20") - 1].startswith("cost ")
+    assert not any(line.startswith("balance") for line in plan_lines(plan(balance_usd=None)))
+
+
 def test_a_plan_tells_counts_cost_first_jobs_folder_and_command() -> None:
     assert plan_lines(plan(), command="batchgen run autumn.yaml") == [
         "autumn: 120 jobs",

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batchgen.runcomfy.client import BALANCE_BASE, Client
+from batchgen.runcomfy.base import BALANCE
+from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.envelope import clock_skew
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -16,7 +17,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
     ("base", "expected"),
     [
         ("https://model-api.runcomfy.net/v1", None),
-        ("https://api.runcomfy.net/v1", BALANCE_BASE),
+        ("https://api.runcomfy.net/v1", BALANCE),
         ("https://api.runcomfy.net:8443/v1", None),
         ("http://127.0.0.1:8700/v1", "http://127.0.0.1:8700/prod/v2"),
         ("http://localhost:8700", "http://localhost:8700/prod/v2"),

@@ -29,10 +29,14 @@ def program() -> str:
 
 
 def lasting(command: str) -> str:
-    """Return a command line without the options that decide about one run alone."""
+    """Return a command line without the options that decide about one run alone; empty for what is none."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
     kept: list[str] = []
     skip = 0
-    for word in shlex.split(command):
+    for word in words:
         option, equals, _ = word.partition("=")
         if skip:
             skip -= 1

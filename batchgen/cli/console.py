@@ -1,5 +1,6 @@
 """The only place that writes to the user: messages to standard error, results to standard output.
 
+What a terminal may act on never gets there, whoever made the line and forgot about it: see `harmless` and `json_text`.
 A closed standard error never ends a run. A closed standard output ends only the command that has nothing else to do.
 """
 
@@ -18,7 +19,7 @@ from batchgen import errors
 def say(*lines: str) -> None:
     """Write message lines to standard error, as far as there still is one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.write("".join(f"{harmless(line)}\n" for line in lines))
         sys.stderr.flush()
 
 
@@ -32,12 +33,28 @@ def complain(error: errors.BatchgenError) -> None:
 
 def show(lines: Iterable[str]) -> None:
     """Write lines to standard output."""
-    _write("".join(f"{line}\n" for line in lines))
+    _write("".join(f"{harmless(line)}\n" for line in lines))
 
 
 def show_json(content: Mapping[str, object]) -> None:
     """Write the one JSON object of a `--json` command to standard output."""
-    _write(json.dumps(content, ensure_ascii=False) + "\n")
+    _write(json_text(content) + "\n")
+
+
+def harmless(text: str) -> str:
+    """Return text with nothing in it but its own line breaks that a terminal could act on; nothing is cut."""
+    return "\n".join(errors.printable(line, len(line)) for line in text.split("\n"))
+
+
+def json_text(content: Mapping[str, object]) -> str:
+    """Return JSON in which everything that a terminal could act on, or that has no UTF-8, stands escaped."""
+    text = json.dumps(content, ensure_ascii=False)
+    return text if text.isprintable() else "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(character)[1:-1]
 
 
 def _write(text: str) -> None:

@@ -350,6 +350,6 @@ def main() -> NoReturn:
         console.complain(error)
         code = code_of_error(error)
     except OSError as error:
-        console.say(f"batchgen: {error.filename or 'disk'}: {error.strerror or error}")
+        console.say(errors.printable(f"batchgen: {error.filename or 'disk'}: {error.strerror or error}"))
         code = ExitCode.CANNOT_WRITE
     sys.exit(console.flushed(code))

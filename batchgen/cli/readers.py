@@ -62,13 +62,19 @@ def export_run(run: Path, output: Path | None) -> None:
     folder = place.find_run(run)
     table = exporting.rows(read_state(folder), replay.read(RunDirectory(folder).log))
     if output is None:
-        _write_csv(sys.stdout, table)
+        # Into a file or a pipe every text goes as it is; a terminal would act on some.
+        _write_csv(sys.stdout, _harmless(table) if sys.stdout.isatty() else table)
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as stream:
             _write_csv(stream, table)
     except OSError as error:
         raise trouble("write the file", output, error) from error
+
+
+def _harmless(table: Iterator[list[exporting.Cell]]) -> Iterator[list[exporting.Cell]]:
+    for row in table:
+        yield [errors.printable(cell, len(cell)) if isinstance(cell, str) else cell for cell in row]
 
 
 def _write_csv(stream: TextIO, table: Iterator[list[exporting.Cell]]) -> None:

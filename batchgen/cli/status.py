@@ -35,11 +35,11 @@ def _is_running(state: RunState) -> bool | None:
         return False
     if started.host != lock.host_name():
         return None
-    if started.boot_id != lock.boot_id():
+    if started.boot_id != lock.boot_id() or started.pid <= 0:
         return False
     try:
         os.kill(started.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass

@@ -62,7 +62,7 @@ def _group_lines(group: Record) -> list[str]:
     if collectable:
         facts.append(f"{collectable} made by the server: trying again costs nothing")
     prompt = record.string(example, "prompt")
-    job = f"{shorten(record.string(example, 'name'), 40)} (job {record.string(example, 'job'):.12})"
+    job = f"{shorten(record.string(example, 'name'), 40)} (job {shorten(record.string(example, 'job')[:12], 12)})"
     lines = [
         f"{title} ({', '.join(facts)})",
         f"  {shorten(record.string(example, 'message'), 200)}",

@@ -80,7 +80,7 @@ class JsonLines(_Unpaced):
         """Write one line."""
         if self._outlet.is_open:
             record = _news_record(happened) if isinstance(happened, News) else events.to_record(happened)
-            self._outlet.line(json.dumps(record, separators=(",", ":"), default=str))
+            self._outlet.line(json.dumps(record, separators=(",", ":"), default=str).replace("\x7f", "\\u007f"))
 
 
 def _news_record(news: News) -> dict[str, object]:

@@ -153,15 +153,22 @@ def _json(body: bytes | None) -> object:
 
 
 def _without_secret(content: object, secret: str) -> object:
-    """Return JSON without the token, whatever way the answer spelled it."""
-    if not secret or content is None:
-        return content
+    """Return JSON without the token, whatever way the answer spelled it; None for JSON nested absurdly deep."""
     try:
-        text = orjson.dumps(content)
-    except orjson.JSONEncodeError:
-        return None  # Nested deeper than orjson writes: no answer of the API's.
-    spelled = orjson.dumps(secret)[1:-1]
-    return orjson.loads(text.replace(spelled, b"[token]")) if spelled in text else content
+        # Written again, the token has one spelling; that it is nowhere is seen at once.
+        return _cleaned(content, secret) if secret and orjson.dumps(secret)[1:-1] in orjson.dumps(content) else content
+    except (orjson.JSONEncodeError, RecursionError):
+        return None
+
+
+def _cleaned(value: object, secret: str) -> object:
+    if isinstance(value, str):
+        return value.replace(secret, "[token]")
+    if isinstance(value, list):
+        return [_cleaned(item, secret) for item in value]
+    if isinstance(value, dict):
+        return {_cleaned(key, secret): _cleaned(item, secret) for key, item in value.items()}
+    return value
 
 
 def _plain_text(body: bytes, secret: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from support.command_lines import batchgen_commands, parse
+from support.needs import needs
 
 from batchgen.cli import schedule_times
 from batchgen.cli.exit_codes import MEANING
@@ -17,7 +17,7 @@ from batchgen.cli.schedule_files import Call, Service, crontab_line, service_tex
 
 JOBS = Path(__file__).parent.parent / "jobs"
 README = (JOBS / "README.md").read_text("utf-8")
-ANALYZE = shutil.which("systemd-analyze")
+ANALYZE = "systemd-analyze"
 
 FOLDER = Path("/home/you/pictures")
 NIGHTLY = schedule_times.daily("02:10")
@@ -85,7 +85,7 @@ def test_a_job_is_a_call_that_the_program_takes(name: str) -> None:
     assert re.search(r"(?<!\S)(?!/)\S*/", command) is None, "a path that is not absolute"
 
 
-@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+@needs(ANALYZE)
 def test_systemd_finds_nothing_wrong_but_that_you_are_not_here(tmp_path: Path) -> None:
     program = tmp_path / "batchgen"
     program.symlink_to("/bin/true")
@@ -93,7 +93,7 @@ def test_systemd_finds_nothing_wrong_but_that_you_are_not_here(tmp_path: Path) -
         text = (JOBS / name).read_text("utf-8").replace(SERVICE.call.program[0], str(program))
         (tmp_path / name).write_text(text.replace("User=you", "User=daemon"), "utf-8")
     units = sorted(map(str, tmp_path.glob("batchgen-*")))
-    verified = subprocess.run([str(ANALYZE), "verify", *units], capture_output=True, text=True, check=False)
+    verified = subprocess.run([ANALYZE, "verify", *units], capture_output=True, text=True, check=False)
 
     assert (verified.returncode, verified.stderr) == (0, "")
 

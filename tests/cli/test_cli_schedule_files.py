@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.needs import needs
 
 from batchgen import errors
 from batchgen.cli.exit_codes import GOES_ON, ExitCode
 from batchgen.cli.schedule_files import MAX_COMMAND, Call, Service, crontab_line, service_text, timer_text, unit_name
 
-ANALYZE = shutil.which("systemd-analyze")
+ANALYZE = "systemd-analyze"
 WORDS = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1), max_size=4)
 
 
@@ -96,7 +96,7 @@ def test_a_unit_is_named_after_the_manifest_in_characters_that_units_have() -> N
     assert unit_name("秋", fetch=False) == "batchgen-run"
 
 
-@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+@needs(ANALYZE)
 def test_systemd_finds_nothing_wrong_and_the_service_is_little_exposed(tmp_path: Path) -> None:
     """Of 10, which is a service without any of it, at most 2 is left."""
     folder = tmp_path / "my 100% pictures"
@@ -115,4 +115,4 @@ def test_systemd_finds_nothing_wrong_and_the_service_is_little_exposed(tmp_path:
 
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(ANALYZE), *words], capture_output=True, text=True, check=False)
+    return subprocess.run([ANALYZE, *words], capture_output=True, text=True, check=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
+from support.needs import needs
 
 from batchgen import errors
 from batchgen.cli import schedule_times
 from batchgen.cli.schedule_times import Times, crontab, daily, hourly, weekly
 
-ANALYZE = shutil.which("systemd-analyze")
+ANALYZE = "systemd-analyze"
 
 SAYINGS = [
     (hourly(), "17 * * * *", "*-*-* *:17:00"),
@@ -34,10 +34,10 @@ def test_a_schedule_says_the_same_to_cron_and_to_systemd(times: Times, cron: str
     assert (times.cron, times.calendar()) == (cron, calendar)
 
 
-@pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+@needs(ANALYZE)
 def test_systemd_understands_every_calendar() -> None:
     calendars = [calendar for _, _, calendar in SAYINGS]
-    read = subprocess.run([str(ANALYZE), "calendar", *calendars], capture_output=True, text=True, check=False)
+    read = subprocess.run([ANALYZE, "calendar", *calendars], capture_output=True, text=True, check=False)
 
     assert read.returncode == 0, read.stderr
     assert read.stdout.count("Next elapse: ") == len(calendars)

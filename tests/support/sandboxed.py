@@ -238,9 +238,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fail where it never does."""
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until(holds: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
+    """Wait until something holds; fail where it does not within `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from batchgen.report.summary import Commands
@@ -13,10 +13,13 @@ from batchgen.report.summary import Commands
 _ONCE = {"--retry-failed": 0, "--retry": 1, "--on-unknown": 1, "--dry-run": 0}
 """Options that decide about one run, with how many words follow them: not offered again by themselves."""
 
+_UNTOLD = {"--ping": 1}
+"""Options kept out of the ledger and of what is offered: who knows a monitor's address can speak to it."""
+
 
 def typed(argv: Sequence[str] | None = None) -> str:
-    """Return the command line as it was typed, ready to be typed again."""
-    return shlex.join([program(), *(sys.argv if argv is None else argv)[1:]])
+    """Return the command line as it was typed, ready to be typed again, but for what is nobody else's to know."""
+    return shlex.join([program(), *_without(_UNTOLD, (sys.argv if argv is None else argv)[1:])])
 
 
 def program() -> str:
@@ -34,17 +37,20 @@ def lasting(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return ""
-    kept: list[str] = []
+    return shlex.join(_without(_ONCE, words))
+
+
+def _without(options: Mapping[str, int], words: Iterable[str]) -> Iterator[str]:
+    """Yield the words that are none of these options, nor one of the words that follow them."""
     skip = 0
     for word in words:
         option, equals, _ = word.partition("=")
         if skip:
             skip -= 1
-        elif option in _ONCE:
-            skip = 0 if equals else _ONCE[option]
+        elif option in options:
+            skip = 0 if equals else options[option]
         else:
-            kept.append(word)
-    return shlex.join(kept)
+            yield word
 
 
 def with_words(command: str, *words: str) -> str:

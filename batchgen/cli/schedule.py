@@ -7,7 +7,6 @@ import pwd
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import click
 from batchgen import errors
 from batchgen.cli import assemble, console, place, schedule_remarks, schedule_times
 from batchgen.cli.choice import load_manifest
-from batchgen.cli.schedule_files import Call, Service, crontab_line, service_text, timer_text, unit_name
+from batchgen.cli.schedule_files import Call, Planned, Service, crontab_line, service_text, timer_text, unit_name
 from batchgen.cli.schedule_times import Times
 from batchgen.ledger.files import trouble
 from batchgen.runcomfy import base, token
@@ -25,18 +24,6 @@ CARRIED = (base.VARIABLE, assemble.BUDGET, "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HO
 """Variables that decide here and that a scheduler does not have: they go along, since none is secret."""
 
 _LIMITS = ("max_cost", "max_jobs", "max_time")
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A schedule: when, what, of which manifest into which run directory."""
-
-    name: str
-    times: Times
-    call: Call
-    manifest: Path
-    run_dir: Path
-    is_fetch: bool
 
 
 def schedule(manifest: Path, commands: Mapping[str, click.Command], given: Mapping[str, Any]) -> None:
@@ -52,7 +39,7 @@ def schedule(manifest: Path, commands: Mapping[str, click.Command], given: Mappi
         console.show(f"# {name}\n{text}" if given["systemd"] else text.rstrip("\n") for name, text in files.items())
     else:
         _write(given["output"], files)
-    remarks = schedule_remarks.remarks(planned.call, planned.run_dir, given, os.environ)
+    remarks = schedule_remarks.remarks(planned, os.environ, systemd=given["systemd"])
     console.say(*(f"warning: {errors.printable(one)}" for one in remarks), *_next_steps(planned, given))
 
 
@@ -65,11 +52,14 @@ def _planned(manifest: Path, commands: Mapping[str, click.Command], given: Mappi
         if (path := parsed.get(name)) is not None and not path.is_absolute():
             raise errors.UsageError(f"{path} would be looked for elsewhere by a schedule; write {path.absolute()}")
     if given["fetch"]:
-        run_dir = place.of_manifest(manifest)
+        run_dir, is_limited = place.of_manifest(manifest), True
     else:
-        run_dir = load_manifest(assemble.choice(manifest, parsed)).place.path
+        loaded = load_manifest(assemble.choice(manifest, parsed))
+        run_dir = loaded.place.path
+        is_limited = assemble.budget(loaded.manifest.limits, os.environ) is not None
     carried = {variable: value for variable in CARRIED if (value := os.environ.get(variable))}
-    return Planned(manifest.stem, times, Call(_program(), tuple(arguments), carried), manifest, run_dir, given["fetch"])
+    call = Call(_program(), tuple(arguments), carried)
+    return Planned(manifest.stem, times, call, manifest, run_dir, given["fetch"], is_limited, parsed["log_file"])
 
 
 def _times(given: Mapping[str, Any]) -> Times:
@@ -147,9 +137,8 @@ def _writable(planned: Planned) -> Iterator[Path]:
     """Yield what must be writable and is there: the run directory, or where it is to be made; the log's folder."""
     run_dir = planned.run_dir.absolute()
     yield next(path for path in (run_dir, *run_dir.parents) if path.exists())
-    arguments = planned.call.arguments
-    if "--log-file" in arguments:
-        yield Path(arguments[arguments.index("--log-file") + 1]).parent
+    if planned.log_file is not None:
+        yield planned.log_file.parent
 
 
 def _token_file(environ: Mapping[str, str]) -> Path:

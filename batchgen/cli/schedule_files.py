@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from batchgen import errors
 from batchgen.cli.exit_codes import GOES_ON, ExitCode
+from batchgen.cli.schedule_times import Times
 from batchgen.runcomfy.token import CREDENTIAL
 
 MAX_COMMAND = 998
@@ -50,6 +51,20 @@ class Service:
     folder: Path
     writable: tuple[Path, ...]
     token: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A schedule: when, what, of which manifest into which run directory; `is_limited` tells whether its cost is."""
+
+    name: str
+    times: Times
+    call: Call
+    manifest: Path
+    run_dir: Path
+    is_fetch: bool
+    is_limited: bool
+    log_file: Path | None
 
 
 def crontab_line(times: str, call: Call) -> str:

@@ -6,13 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from batchgen import errors
-from batchgen.cli import assemble, ping
+from batchgen.cli import ping
 from batchgen.cli.probe import probe_folder
-from batchgen.cli.schedule_files import Call
+from batchgen.cli.schedule_files import Planned
 from batchgen.ledger.rundir import is_run_directory
 from batchgen.runcomfy import token
 
@@ -25,21 +23,20 @@ _PASSING = ("/.cache/", "/tmp/", "/var/tmp/")  # noqa: S108 - places to warn of
 _MAILERS = "/usr/sbin:/usr/lib:/usr/bin"
 
 
-def remarks(call: Call, run_dir: Path, given: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+def remarks(planned: Planned, environ: Mapping[str, str], *, systemd: bool) -> Iterator[str]:
     """Yield what a person should know before installing the schedule."""
-    if "--sandbox" not in call.arguments:
-        yield from _of_token(call.environ, environ)
-    yield from _of_places(call, run_dir, systemd=given["systemd"])
-    if given["fetch"]:
-        if not is_run_directory(run_dir):
-            yield f"{run_dir} has not been run yet: fetch ends with exit code 65 until then"
-    elif given["max_cost"] is None and not environ.get(assemble.BUDGET):
-        yield "the command line sets no limit to what the schedule may spend; --max-cost 5 would"
-    if given["systemd"]:
+    if "--sandbox" not in planned.call.arguments:
+        yield from _of_token(planned.call.environ, environ)
+    yield from _of_places(planned, systemd=systemd)
+    if planned.is_fetch and not is_run_directory(planned.run_dir):
+        yield f"{planned.run_dir} has not been run yet: fetch ends with exit code 65 until then"
+    if not planned.is_limited:
+        yield "nothing limits what the schedule may spend; --max-cost 5, or limits: {max_cost_usd: 5}, would"
+    if systemd:
         if os.geteuid() == 0:
             yield "the service would run as root; write it as the user whose pictures they are"
     else:
-        yield from _of_mail(call, environ)
+        yield from _of_mail(planned, environ)
 
 
 def _of_token(carried: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
@@ -57,20 +54,21 @@ def _of_token(carried: Mapping[str, str], environ: Mapping[str, str]) -> Iterato
             yield f"{path} can be read by others; chmod 600 {path}"
 
 
-def _of_places(call: Call, run_dir: Path, *, systemd: bool) -> Iterator[str]:
+def _of_places(planned: Planned, *, systemd: bool) -> Iterator[str]:
+    program, run_dir = planned.call.program[0], planned.run_dir
     try:
         probe_folder(run_dir)
     except errors.RunError as problem:
         yield str(problem)
     passing = (*_PASSING, f"{tempfile.gettempdir()}/")
-    if any(part in call.program[0] for part in passing):
-        yield f"{call.program[0]} may not stay where it is; install batchgen with pipx, or into a folder that stays"
+    if any(part in program for part in passing):
+        yield f"{program} may not stay where it is; install batchgen with pipx, or into a folder that stays"
     if systemd and any(str(run_dir.absolute()).startswith(part) for part in passing[1:]):
         yield f"{run_dir} is below a folder for temporary files, which the service does not see"
 
 
-def _of_mail(call: Call, environ: Mapping[str, str]) -> Iterator[str]:
-    heard = shutil.which("sendmail", path=_MAILERS) or "--log-file" in call.arguments or environ.get(ping.VARIABLE)
+def _of_mail(planned: Planned, environ: Mapping[str, str]) -> Iterator[str]:
+    heard = shutil.which("sendmail", path=_MAILERS) or planned.log_file or environ.get(ping.VARIABLE)
     if not heard:
         yield (
             "cron mails what a run says (to MAILTO, else to you), and there is no sendmail here: add --log-file FILE, "

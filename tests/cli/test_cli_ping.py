@@ -89,6 +89,15 @@ def test_a_monitor_that_is_away_is_named_and_changes_nothing(place: Workplace) -
     ]
 
 
+def test_an_address_on_the_command_line_is_not_kept(place: Workplace) -> None:
+    with monitor() as here:
+        ended = place.run("run", place.manifest(["a fox", "a heron"]), "--ping", here.url, "--max-jobs", "1")
+
+        assert (ended.code, here.paths()) == (3, ["/start", ""])
+        assert "--max-jobs 1" in ended.err
+        assert "/check" not in ended.err + place.book().log.read_text("utf-8")
+
+
 def test_a_bad_address_is_not_shown(place: Workplace) -> None:
     place.environment["BATCHGEN_PING_URL"] = "http://hc-ping.example/secret-check"
     ended = place.run("run", place.manifest(["a fox"]), "-q")

@@ -133,5 +133,7 @@ def test_what_can_be_seen_to_go_wrong_is_said(place: Workplace) -> None:
     assert "token" not in fine
     assert "--max-cost" not in fine
     assert "sendmail" not in fine
+    limited = place.manifest(["a fox"], limits={"max_cost_usd": 5})
+    assert "limits" not in place.run("schedule", limited, "--daily", "02:00").err
     (place.folder / "runs").touch()
     assert "runs" in place.run("schedule", manifest, "--daily", "02:00").err

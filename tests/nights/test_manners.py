@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from nights.scenes import PROMPTS, READS_FAIL, TWO
-from nights.stage import Stage, stage
+from nights.stage import QUICK, Stage, stage
 
 
 @pytest.fixture
@@ -74,3 +74,16 @@ def test_a_second_firing_leaves_the_first_one_alone(stuck: Stage) -> None:
     assert stuck.book.log.read_bytes() == log
     assert stuck.monitor.paths() == ["/start", "/75"]
     assert stuck.server.accepted() == 2
+
+
+def test_results_that_wait_for_long_are_warned_of_wherever_one_looks(stuck: Stage) -> None:
+    stuck.manifest(PROMPTS[:1], limits={"wait": "1s"})
+    assert stuck.fired("02:00").code == 3
+    stuck.day += 2
+    stuck.server.restart(*QUICK)
+    for command in ("status", "plan", "fetch"):
+        ended = stuck.typed("08:30", command, "autumn.yaml")
+        assert (
+            "the oldest is 2 d 06 h old, and results expire after about 7 days: 4 d 17 h left" in ended.out + ended.err
+        )
+    assert stuck.book.summary()["oldest_in_flight_s"] is None

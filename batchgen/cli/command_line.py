@@ -55,7 +55,8 @@ def _without(options: Mapping[str, int], words: Iterable[str]) -> Iterator[str]:
 
 def with_words(command: str, *words: str) -> str:
     """Return a command line that has no say yet about retrying, with `words` after it; empty for none."""
-    return f"{lasting(command)} {shlex.join(words)}" if command else ""
+    kept = lasting(command)
+    return f"{kept} {shlex.join(words)}" if kept else ""
 
 
 def offers(resume: str, run: str, run_dir: str) -> Commands:

@@ -7,7 +7,7 @@ actual cost where the API has said it, else the estimate, and nothing where the 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -163,6 +163,26 @@ class JobState:
         return made
 
 
+class Taken:
+    """How many seconds the latest requests of each model and estimate were at the server, by the server's own times."""
+
+    KEPT = 64
+
+    def __init__(self) -> None:
+        self.seconds: dict[tuple[str, Decimal | None], deque[float]] = {}
+
+    def note(self, event: events.Done) -> None:
+        """Take a finished request in; times that contradict ours, or that the server does not give, say nothing."""
+        moments = [event.timing.get(name) for name in ("created_at", "finished_at", "submitted")]
+        created, finished, submitted = (events.seconds_of(text) if isinstance(text, str) else None for text in moments)
+        done = events.seconds_of(event.time)
+        if created is None or finished is None or submitted is None or done is None:
+            return
+        if 0 <= finished - created <= done - submitted + 1:
+            key = (event.model, event.cost_estimate_usd)
+            self.seconds.setdefault(key, deque(maxlen=self.KEPT)).append(finished - created)
+
+
 class RunState:
     """Everything the ledger says, folded.
 
@@ -178,6 +198,7 @@ class RunState:
         self.spent_usd = ZERO
         self.dearest: dict[Tier, Decimal] = {}
         self.estimated: Counter[Tier] = Counter()
+        self.taken = Taken()
         self.last_started: events.RunStarted | None = None
         self.last_finished: events.RunFinished | None = None
         self.last_time = ""
@@ -263,6 +284,7 @@ class RunState:
                 attempt.request_id, attempt.model = event.request_id, attempt.model or event.model
                 attempt.files = tuple((file.path, file.bytes) for file in event.files)
                 attempt.estimate_usd = attempt.estimate_usd or event.cost_estimate_usd
+                self.taken.note(event)
             case events.Failed():
                 collectable = event.error.stage in (Stage.OUTPUT, Stage.FILE)
                 attempt.fact = Fact.FAILED_AFTER_SUCCESS if collectable else Fact.FAILED

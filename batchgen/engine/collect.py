@@ -67,7 +67,7 @@ class Collector:
             return reading
         try:
             async with asyncio.timeout(LATE_COST_S):
-                later = await self._context.api.result(work.request_id)
+                later = await self._follower.result(work)
         except (TimeoutError, errors.BatchgenError):  # The files are whole: nothing may keep `done` from being written.
             return reading
         return later if later.cost_usd is not None else reading

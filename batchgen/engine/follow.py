@@ -14,7 +14,8 @@ from enum import Enum
 from batchgen import errors, events
 from batchgen.engine import polling
 from batchgen.engine.context import Context
-from batchgen.engine.limits import CoolDown
+from batchgen.engine.limits import CoolDown, ReadPace
+from batchgen.engine.polling import Course, Polling
 from batchgen.engine.ports import Work
 from batchgen.engine.stop import Cause, Why
 from batchgen.errors import ErrorInfo, Stage
@@ -26,6 +27,8 @@ GONE_S = 60.0
 EMPTY_READS = 6
 """How often a success without outputs, or a failure in a word that the API does not document, is asked again: over
 about half a minute."""
+
+_QUEUE_WORDS = frozenset({"in_queue", "queued"})
 
 ALL_GONE = 3
 """So many requests, and all of them 404, say something about the account or the address, not about the requests."""
@@ -67,10 +70,16 @@ class _Again:
 
 @dataclass(slots=True)
 class _Watch:
-    """What polling one request has seen so far; times on the loop's clock."""
+    """What polling one request has seen so far; times on the loop's clock.
 
-    born: float
+    `running`: it was seen out of the queue. `ended`: only the result is asked from then on. `balked`: the result was
+    asked last, and held back.
+    """
+
+    course: Course
+    running: bool = False
     ended: bool = False
+    balked: bool = False
     failures: int = 0
     unready: int = 0
     gone_since: float | None = None
@@ -79,13 +88,25 @@ class _Watch:
 
     def answered(self) -> None:
         """The server knows the request: whatever kept it from saying so is over."""
-        self.failures, self.gone_since, self.gone_reads = 0, None, 0
+        self.failures, self.gone_since, self.gone_reads, self.balked = 0, None, 0, False
 
 
 class Follower:
-    """Polls requests until the server's outcome is known, for at most `wait` seconds each."""
+    """Polls requests until the server's outcome is known, for at most `wait` seconds each.
 
-    def __init__(self, context: Context, *, wait: float) -> None:
+    The status alone tells the place in the queue, so it is read until a request has left it; from then on the result
+    alone, which says as well that a request still runs. `standing` is told the places.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        polls: Polling,
+        reads: ReadPace,
+        *,
+        wait: float,
+        standing: Callable[[str, int | None], None],
+    ) -> None:
         self._api = context.api
         self._context = context
         self._recorder = context.recorder
@@ -93,6 +114,10 @@ class Follower:
         self._census = Census()
         self._strange: set[str] = set()
         self._cool_down = CoolDown(context.chance)
+        self._polls = polls
+        self._reads = reads
+        self._standing = standing
+        self._status_first = False
 
     async def follow(self, work: Work, age: float = 0.0) -> Reading | Ended:
         """Poll a request of this `age` in seconds until it succeeded, and return its result.
@@ -101,8 +126,8 @@ class Follower:
         is left in flight. Raises TokenError, DiskError or UnavailableError.
         """
         began = self._context.clock()
-        watch = _Watch(began - age)
-        delay = 0.0 if age else polling.next_read(0.0)
+        watch = _Watch(self._polls.accepted((work.job.model, work.estimate_usd), began, age))
+        delay = 0.0 if age else self._polls.wait(watch.course, began)
         while self._context.clock() + delay - began <= self._wait:
             await asyncio.sleep(delay)
             answer = await self._look(work, watch)
@@ -117,20 +142,28 @@ class Follower:
     async def reread(self, work: Work) -> Reading | None:
         """Read the result once more, for fresh links; None where it has none to offer."""
         try:
-            reading = await self._ask(self._api.result, work)
+            reading = await self.result(work)
         except (errors.Transient, errors.Gone):
             return None
         return reading if reading.phase is Phase.SUCCEEDED and _trouble(work, reading) is None else None
 
+    async def result(self, work: Work) -> Reading:
+        """Read the result once. Raises Transient, Gone, TokenError or UnavailableError."""
+        return await self._ask(self._api.result, work)
+
     async def _look(self, work: Work, watch: _Watch) -> Reading | _Again | None:
         """Ask once. Returns a final result, or when to ask again, or None where there is nothing more to ask for."""
-        use_result = watch.ended or watch.gone_reads % 2 == 1
+        ask = self._api.status if self._asks_status(watch) else self._api.result
         try:
-            reading = await self._ask(self._api.result if use_result else self._api.status, work)
+            reading = await self._ask(ask, work)
         except errors.Transient as error:
+            watch.balked = ask == self._api.result and _holds_back(error)
             return _Again(self._retry(work, watch, error))
         except errors.Gone:
+            watch.balked = ask == self._api.result
             return await self._gone(work, watch)
+        if watch.balked and reading.phase is Phase.PENDING:
+            self._status_first = True  # Contrary to the documentation, this API tells no result before there is one.
         watch.answered()
         if work.lost and not watch.found:
             watch.found = True
@@ -138,14 +171,26 @@ class Follower:
         self._note_word(reading)
         if reading.queue_position is not None:
             self._recorder.tell("queue", f"queue position {reading.queue_position}", work.job.id)
+        self._standing(work.request_id, reading.queue_position)
         return self._weigh(reading, watch)
 
+    def _asks_status(self, watch: _Watch) -> bool:
+        if watch.ended:
+            return False
+        wanted = self._status_first or watch.balked or not watch.running
+        return wanted != (watch.gone_reads % 2 == 1)
+
     def _weigh(self, reading: Reading, watch: _Watch) -> Reading | _Again:
+        now = self._context.clock()
         if not watch.ended:
             if reading.phase is Phase.PENDING:
-                return _Again(polling.next_read(self._context.clock() - watch.born))
+                watch.running = not _queues(reading)
+                self._polls.pending(watch.course, now, queued=not watch.running, place=reading.queue_position)
+                return _Again(self._polls.wait(watch.course, now))
             watch.ended = True
-            return _Again(0.0)
+            self._polls.ended(watch.course, now)
+            if reading.phase is Phase.ENDED:
+                return _Again(0.0)
         doubtful = _is_doubtful(reading) and watch.unready < EMPTY_READS
         if doubtful or reading.phase in (Phase.PENDING, Phase.ENDED):
             watch.unready += 1
@@ -154,6 +199,7 @@ class Follower:
 
     async def _ask(self, ask: Callable[[str], Awaitable[Reading]], work: Work) -> Reading:
         await asyncio.sleep(self._cool_down.left(self._context.clock()))
+        await asyncio.sleep(self._reads.take(self._context.clock()))
         try:
             reading = await ask(work.request_id)
         except errors.Transient as error:
@@ -179,8 +225,11 @@ class Follower:
     def _retry(self, work: Work, watch: _Watch, error: errors.Transient) -> float:
         watch.failures += 1
         self._recorder.tell("retry", error.info.message, work.job.id)
+        now = self._context.clock()
         if error.info.http_status == 429 or error.retry_after is not None:
-            return self._cool_down.refused(self._context.clock(), error.retry_after)
+            if not self._cool_down.left(now):
+                self._reads.refused(now)
+            return self._cool_down.refused(now, error.retry_after)
         return polling.backoff(watch.failures, self._context.chance.random())
 
     async def _gone(self, work: Work, watch: _Watch) -> _Again | None:
@@ -192,7 +241,8 @@ class Follower:
         watch.gone_reads += 1
         lasted = now - watch.gone_since
         if lasted < GONE_S or watch.gone_reads < 2:
-            return _Again(min(polling.next_read(lasted), GONE_S - lasted))
+            again = polling.backoff(watch.gone_reads, self._context.chance.random())
+            return _Again(min(again, GONE_S - lasted) if lasted < GONE_S else again)
         if self._census.all_gone():
             raise errors.UnavailableError(
                 f"{self._api.origin} knows none of the requests asked for; is this the right account and address?"
@@ -261,6 +311,16 @@ class Follower:
                 cost_usd=reading.cost_usd,
             )
         )
+
+
+def _queues(reading: Reading) -> bool:
+    return reading.queue_position is not None or reading.word in _QUEUE_WORDS
+
+
+def _holds_back(error: errors.Transient) -> bool:
+    """Whether an answer to a read is neither the server's trouble nor one of too many reads: it may come too soon."""
+    status = error.info.http_status or 0
+    return 400 <= status < 500 and status not in (408, 429)
 
 
 def _is_doubtful(reading: Reading) -> bool:

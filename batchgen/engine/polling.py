@@ -6,10 +6,10 @@ that is ever known of an end is that it lies between two reads. Times are second
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from batchgen.engine.hazard import LONGEST_S, SHORTEST_S, Hazard
+from batchgen.engine.hazard import LONGEST_S, Hazard
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_LONGEST_S = 30.0
@@ -25,11 +25,6 @@ _QUEUE_MEMORY = 0.95
 
 Kind = Hashable
 """What requests that take about as long have in common, such as model and price."""
-
-
-def next_read(age: float) -> float:
-    """Return how long to wait before the next read of a request of this `age`, both in seconds."""
-    return min(max(0.3 * age, SHORTEST_S), 10.0)
 
 
 def backoff(failures: int, chance: float, retry_after: float | None = None) -> float:
@@ -65,12 +60,12 @@ class Polling:
     `taken` are seconds that requests of each kind took in earlier runs, oldest first.
     """
 
-    def __init__(self, taken: Mapping[Kind, Iterable[float]] | None = None) -> None:
+    def __init__(self, taken: Iterable[tuple[Kind, Iterable[float]]] = ()) -> None:
         self._hazards: dict[Kind, Hazard] = {}
         self._ends = 0.0
         self._seconds = 0.0
         self._last_end: float | None = None
-        for kind, times in (taken or {}).items():
+        for kind, times in taken:
             for seconds in times:
                 self._hazard(kind).ended(0.0, 2 * seconds)
 

@@ -19,10 +19,13 @@ from batchgen import errors
 from batchgen.engine.breaker import Breaker
 from batchgen.engine.budget import Budget
 from batchgen.engine.cancel import Cancellation, Canceller
+from batchgen.engine.capacity import MOST, Capacity
 from batchgen.engine.collect import PATIENCE_S, Collector
 from batchgen.engine.context import Context
 from batchgen.engine.follow import Ended, Follower
-from batchgen.engine.limits import Pace, Silence
+from batchgen.engine.gate import Gate
+from batchgen.engine.limits import LEAST_READS_PER_SECOND, READS_PER_POST, ReadPace, Silence
+from batchgen.engine.polling import Polling
 from batchgen.engine.ports import Api, Ledger, Listener, Namer, Now, Step, Store, Work
 from batchgen.engine.record import Recorder
 from batchgen.engine.shelter import Shelter
@@ -37,9 +40,12 @@ HURRY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the user allows. `submits_per_second` paces POSTs; `wait` is in seconds per request; None means no limit."""
+    """What the user allows. `submits_per_second` paces POSTs; `wait` is in seconds per request; None means no limit.
 
-    concurrency: int = 8
+    `concurrency` None means what the server turns out to take.
+    """
+
+    concurrency: int | None = 8
     downloads: int = 8
     submits_per_second: float = 4.0
     max_cost_usd: Decimal | None = None
@@ -71,11 +77,14 @@ class Engine:
         self._recorder = Recorder(ledger, state, (self._budget, self._breaker, *listeners), self._shelter, now)
         self._state = state
         context = Context(api, self._recorder, self.stop, self._shelter, Silence(), random.Random())  # noqa: S311
-        pace = Pace(limits.submits_per_second)
+        self._gate = Gate(context, Capacity(limits.concurrency, limits.submits_per_second, context.chance))
         self._submitter = Submitter(
-            context, namer, budget=self._budget, breaker=self._breaker, pace=pace, max_jobs=limits.max_jobs
+            context, namer, budget=self._budget, breaker=self._breaker, gate=self._gate, max_jobs=limits.max_jobs
         )
-        self._follower = Follower(context, wait=limits.wait)
+        reads = ReadPace(max(LEAST_READS_PER_SECOND, READS_PER_POST * limits.submits_per_second))
+        self._follower = Follower(
+            context, Polling(state.taken.seconds.items()), reads, wait=limits.wait, standing=self._gate.standing
+        )
         self._collector = Collector(context, store, self._follower, patience=PATIENCE_S)
         self._canceller = Canceller(context)
         self._finished: asyncio.Queue[tuple[Work, Reading] | None] = asyncio.Queue(2 * limits.downloads)
@@ -113,7 +122,7 @@ class Engine:
             for _ in range(self._limits.downloads):
                 collectors.create_task(self._collect())
             async with asyncio.TaskGroup() as workers:
-                for _ in range(self._limits.concurrency):
+                for _ in range(self._limits.concurrency or MOST):
                     workers.create_task(self._work(source))
             for _ in range(self._limits.downloads):
                 await self._finished.put(None)
@@ -138,10 +147,16 @@ class Engine:
             if taken is None:
                 return None
             work, age = taken, 0.0
-        elif not work.again:
-            self._budget.hold(work)
+        else:
+            self._gate.found()
+            if not work.again:
+                self._budget.hold(work)
         with self._breaker.watching():
             reading = await self._follower.follow(work, age)
+        if reading is Ended.LEFT:
+            self._gate.left()
+        else:
+            self._gate.ended(work.request_id)
         if isinstance(reading, Ended):
             self._budget.leave(work)
             return reading

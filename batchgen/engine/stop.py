@@ -67,11 +67,16 @@ class Stop:
         self.leaving = asyncio.Event()
         self.hurry = asyncio.Event()
         self.cancel_queued = False
+        self._also: list[asyncio.Event] = []
 
     @property
     def barred(self) -> bool:
         """Whether a POST that had its permission already must not be sent either."""
         return self.leaving.is_set() or any(cause.why not in _SPARING for cause in self.causes)
+
+    def also_set(self, event: asyncio.Event) -> None:
+        """Set this event, too, when POSTs end: its waiters have more than one reason to wake."""
+        self._also.append(event)
 
     def note(self, cause: Cause) -> None:
         """Keep a cause that stops nothing by itself; each kind is kept once."""
@@ -81,20 +86,16 @@ class Stop:
     def end_posts(self, cause: Cause) -> None:
         """Send no new POST from here on."""
         self.note(cause)
-        self.posts_ended.set()
+        self._end_posts()
 
     def leave(self, cause: Cause | None = None) -> None:
         """Also stop waiting for what is in flight."""
         if cause is not None:
             self.note(cause)
-        self.posts_ended.set()
+        self._end_posts()
         self.leaving.set()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep, but wake at once when POSTs end."""
-        if seconds > 0:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self.posts_ended.wait()
-            except TimeoutError:
-                pass
+    def _end_posts(self) -> None:
+        self.posts_ended.set()
+        for event in self._also:
+            event.set()

@@ -14,7 +14,7 @@ from batchgen import errors, events
 from batchgen.engine.breaker import Breaker
 from batchgen.engine.budget import Budget
 from batchgen.engine.context import Context
-from batchgen.engine.limits import CoolDown, Pace
+from batchgen.engine.gate import Gate, Passage
 from batchgen.engine.ports import Namer, Step, Work
 from batchgen.engine.stop import Cause, Why, cause_of
 from batchgen.errors import ErrorInfo, Stage
@@ -30,7 +30,7 @@ class Submitter:
         *,
         budget: Budget,
         breaker: Breaker,
-        pace: Pace,
+        gate: Gate,
         max_jobs: int | None = None,
     ) -> None:
         self._api = context.api
@@ -40,8 +40,7 @@ class Submitter:
         self._namer = namer
         self._budget = budget
         self._breaker = breaker
-        self._pace = pace
-        self._cool_down = CoolDown(context.chance)
+        self._gate = gate
         self._max_jobs = max_jobs
         self._posts = 0
         self._told: set[Cause] = set()
@@ -68,24 +67,15 @@ class Submitter:
                 limit = f"the next job would exceed max_cost_usd ({self._budget.limit_usd} USD)"
                 self._stop.end_posts(Cause(Why.MAX_COST, limit))
             return False
-        await self._turn()
-        if self._stop.posts_ended.is_set() or await self._ruled_out(work) or self._jobs_exhausted():
+        if not await self._gate.enter():
+            self._budget.release(work)
+            return False
+        if await self._ruled_out(work) or self._jobs_exhausted():
+            self._gate.give_back()
             self._budget.release(work)
             return False
         self._posts += 1
         return True
-
-    async def _turn(self) -> None:
-        """Keep the pace, and the pause that the server asked for."""
-        clock = self._context.clock
-        while not self._stop.posts_ended.is_set():
-            if left := self._cool_down.left(clock()):
-                await self._stop.pause(left)
-                continue
-            # Only now, so that those who waited together do not set off together.
-            await self._stop.pause(self._pace.take(clock()))
-            if not self._cool_down.left(clock()):
-                return
 
     def _jobs_exhausted(self) -> bool:
         if self._max_jobs is None or self._posts < self._max_jobs:
@@ -115,7 +105,10 @@ class Submitter:
 
         Returns the work to poll, the next attempt's work where the server certainly did not take it, or None.
         """
-        work = dataclasses.replace(work, name=self._namer(work.job, work.attempt))
+        with self._gate.passage() as passage:
+            return await self._pass(dataclasses.replace(work, name=self._namer(work.job, work.attempt)), passage)
+
+    async def _pass(self, work: Work, passage: Passage) -> Work | None:
         await self._recorder.record(self._intent(work))
         if self._stop.barred:
             await self._refused(work, ErrorInfo("stopped", Stage.SUBMIT, "the run stopped before this POST was sent"))
@@ -123,7 +116,7 @@ class Submitter:
         try:
             request_id = await self._api.submit(work.job)
         except errors.AttemptError as error:
-            return await self._not_taken(work, error)
+            return await self._not_taken(work, error, passage)
         except errors.JobError as error:
             await self._rejected(work, error)
             return None
@@ -133,11 +126,11 @@ class Submitter:
         except asyncio.CancelledError:
             await self._unknown(work, ErrorInfo("left", Stage.SUBMIT, "left before the server answered this POST"))
             raise
+        passage.accepted(request_id)
         return await self._taken(work, request_id)
 
     async def _taken(self, work: Work, request_id: str) -> Work:
         self._context.silence.answered()
-        self._cool_down.accepted()
         self._breaker.taken(work.job.model)
         time = self._recorder.time()
         submitted = events.Submitted(
@@ -147,13 +140,13 @@ class Submitter:
         since = events.seconds_of(time) or 0.0
         return dataclasses.replace(work, step=Step.POLL, request_id=request_id, submitted_at=since)
 
-    async def _not_taken(self, work: Work, error: errors.AttemptError) -> Work | None:
+    async def _not_taken(self, work: Work, error: errors.AttemptError, passage: Passage) -> Work | None:
         if not isinstance(error, errors.Refused):
-            self._cool_down.refused(self._context.clock(), error.retry_after)
+            self._gate.trouble(error.retry_after)
             self._breaker.doubted(work.job.model, error.info)
             await self._unknown(work, error.info)
             return None
-        delay = self._cool_down.refused(self._context.clock(), error.retry_after)
+        delay = passage.refused(error)
         self._breaker.refused(self._context.clock(), error.info)
         await self._refused(work, error.info, delay)
         self._context.unanswered(error)

@@ -42,6 +42,7 @@ class Answering(MemoryApi):
 
     async def cancel(self, request_id: str) -> CancelOutcome:
         """Answer as always."""
+        self.calls["cancel"] += 1
         if isinstance(self.says, errors.BatchgenError):
             raise self.says
         if isinstance(self.says, float):

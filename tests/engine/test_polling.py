@@ -26,13 +26,13 @@ def test_backoff(failures: int, chance: float, retry_after: float | None, second
 
 
 def test_kinds_are_told_apart_and_remembered_from_earlier_runs() -> None:
-    polling = Polling({SMALL: [3.0] * 64, LARGE: [60.0] * 64})
+    polling = Polling([(SMALL, [3.0] * 64), (LARGE, [60.0] * 64)])
     assert polling.wait(polling.accepted(SMALL, 0.0), 0.0) < 3.5
     assert polling.wait(polling.accepted(LARGE, 0.0), 0.0) > 10.0
 
 
 def test_the_kinds_remembered_are_bounded() -> None:
-    polling = Polling({number: [3.0] * 20 for number in range(MOST_KINDS)})
+    polling = Polling((number, [3.0] * 20) for number in range(MOST_KINDS))
     warm = polling.wait(polling.accepted(0, 0.0), 0.0)
     polling.accepted("new", 0.0)
     polling.wait(polling.accepted("new", 0.0), 0.0)
@@ -41,13 +41,13 @@ def test_the_kinds_remembered_are_bounded() -> None:
 
 
 def test_the_age_counts_from_the_acceptance_even_in_an_earlier_run() -> None:
-    polling = Polling({SMALL: [30.0] * 64})
+    polling = Polling([(SMALL, [30.0] * 64)])
     old = polling.accepted(SMALL, 100.0, age=29.5)
     assert polling.wait(old, 100.0) < 2.0 < polling.wait(polling.accepted(SMALL, 100.0), 100.0)
 
 
 def test_what_ended_while_nobody_asked_teaches_nothing() -> None:
-    polling = Polling({SMALL: [3.0] * 64})
+    polling = Polling([(SMALL, [3.0] * 64)])
     before = polling.wait(polling.accepted(SMALL, 0.0), 0.0)
     polling.ended(polling.accepted(SMALL, 9000.0, age=8000.0), 9000.0)
     assert polling.wait(polling.accepted(SMALL, 0.0), 0.0) == before
@@ -85,7 +85,7 @@ def test_a_place_in_a_queue_of_unknown_pace_is_read_as_if_it_were_next(place: in
 
 
 def test_time_in_the_queue_is_not_age() -> None:
-    polling = Polling({SMALL: [12.0] * 64})
+    polling = Polling([(SMALL, [12.0] * 64)])
     course = polling.accepted(SMALL, 0.0)
     polling.pending(course, 500.0, queued=True, place=1)
     polling.pending(course, 501.0)

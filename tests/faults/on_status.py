@@ -30,8 +30,8 @@ ON = Endpoint.STATUS
 GONE = always(says(404))
 
 
-def asks_again(name: str, *answers: Answer, told: str = "1 of 1 job done", real: bool = False) -> Row:
-    """Nothing is known from it, or nothing has come to an end."""
+def asks_again(name: str, *answers: Answer, real: bool = False) -> Row:
+    """Nothing is known from it, or the request is still in the queue."""
     return Row(
         name=f"status {name}",
         endpoint=ON,
@@ -39,9 +39,23 @@ def asks_again(name: str, *answers: Answer, told: str = "1 of 1 job done", real:
         does="asks again",
         ledger=(DONE,),
         exit=0,
-        told=told,
+        told="1 of 1 job done",
         asked=len(answers) + 1,
         real=real,
+    )
+
+
+def goes_on_with_the_result(name: str, answer: Answer, told: str = "1 of 1 job done") -> Row:
+    """It has left the queue: from here on the result alone says all there is to know."""
+    return Row(
+        name=f"status {name}",
+        endpoint=ON,
+        fault=always(answer),
+        does="asks for the result alone from then on, later",
+        ledger=(DONE,),
+        exit=0,
+        told=told,
+        asked=1,
     )
 
 
@@ -104,8 +118,10 @@ ROWS = (
     asks_again("200 no status", says(200, {"request_id": "{id}"})),
     asks_again("200 wrong type", stands(["completed"])),
     asks_again("goes for a minute", goes(60)),
-    asks_again("queue", stands("in_queue", queue_position=2), stands("IN_PROGRESS")),
-    asks_again("unknown words", stands("warming_up"), stands("cancelling"), told='"warming_up" of a request'),
+    asks_again("queue", stands("in_queue", queue_position=2), stands("IN_QUEUE")),
+    goes_on_with_the_result("running always", IN_PROGRESS),
+    goes_on_with_the_result("unknown word", stands("warming_up"), '"warming_up" of a request'),
+    goes_on_with_the_result("unknown word of a wish", stands("cancelling"), '"cancelling" of a request'),
     asks_again("error code beside error", stands("error", error_code=500001, request_id=None)),
     asks_the_result("failed, yet it succeeded", "failed"),
     asks_the_result("unknown end", "timed_out"),
@@ -114,7 +130,7 @@ ROWS = (
     left_running(ON, "503 always", html(503)),
     left_running(ON, "400 400001 always", code(400, 400001)),
     left_running(ON, "error code beside error always", stands("error", error_code=500001, request_id=None)),
-    left_running(ON, "running always", IN_PROGRESS),
+    left_running(ON, "queue always", stands("in_queue", queue_position=2)),
     stops_for_token(ON, "400 400004", code(400, 400004)),
     stops_for_token(ON, "200 400004", code(200, 400004, "error")),
     stops_for_token(ON, "401 401001", code(401, 401001)),

@@ -54,7 +54,11 @@ Scripted = errors.BatchgenError | Reading | float | None
 
 @dataclass
 class MemoryApi:
-    """A server with one service time; `script` overrides single calls, `always` every call of a kind."""
+    """A server with one service time; `script` overrides single calls, `always` every call of a kind.
+
+    What stands there for `result` and is no lasting error is met by requests that are over, or once somebody has tried
+    to cancel; before that the result says that a request still runs.
+    """
 
     service: float = 10.0
     post_time: float = 0.05
@@ -98,6 +102,10 @@ class MemoryApi:
 
     async def result(self, request_id: str) -> Reading:
         """Ask the result."""
+        lasting = isinstance(self.always.get("result"), errors.BatchgenError)
+        if not (lasting or self._over(request_id) or self.calls["cancel"]):
+            self.calls["result"] += 1
+            return Reading(Phase.PENDING)
         answer = await self._meet("result")
         if answer:
             return answer

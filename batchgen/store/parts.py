@@ -52,6 +52,7 @@ class Part(io.BufferedIOBase):
         self._digest.update(piece)
         self.head += piece[: HEAD_BYTES - len(self.head)]
         self.size += len(piece)
+        _start_writing_back(fd)
         return len(piece)
 
     def fileno(self) -> int:
@@ -86,6 +87,17 @@ class Part(io.BufferedIOBase):
         if not self.closed and self._fd is not None:
             self._disk.close(self._fd)
         super().close()
+
+
+def _start_writing_back(fd: int) -> None:
+    """Let the system begin to write what is dirty, without waiting, so that the fsyncs of many files find it done.
+
+    A hint: promises nothing, and is not there on every system. On ext4 it makes an fsync of one of many files a
+    fraction of its wall time, since one journal commit then serves them all.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def clean_parts(run_dir: Path, disk: Disk) -> int:

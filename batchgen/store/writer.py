@@ -1,17 +1,16 @@
 """Saving outputs so that a final name never stands for anything but a whole, checked, durable file.
 
-Bytes stream into hidden parts; when all outputs of a request have arrived they are checked, synced, renamed, and the
-folder is synced, in this order; a sidecar goes with them. All work on files happens on threads of the store's own, in
-as few hops as can be.
+Bytes are gathered in memory, and go into a hidden part where there are too many of them; when all outputs of a request
+have arrived they are checked, synced, renamed, and the folder is synced, in this order; a sidecar goes with them. All
+work on files happens on threads of the store's own, in as few hops as can be; requests that end together share them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,20 +18,23 @@ from typing import Self, TypeVar
 from aiofiles import threadpool
 
 from batchgen import errors
-from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
-from batchgen.store import formats, pictures
-from batchgen.store.disk import Disk, disk_error
+from batchgen.store.disk import Disk
 from batchgen.store.folders import Folders
-from batchgen.store.formats import Format, Medium
+from batchgen.store.group import GroupCommit
 from batchgen.store.parts import IMAGES, Part, part_name
+from batchgen.store.saving import Arrival, Limits, Place, Saving, allowed, discard, disk_trouble
 
-MAX_IMAGE_BYTES = 128 * 1024**2
-MAX_BYTES = 2 * 1024**3
-"""The largest video or sound."""
+__all__ = ["Limits", "Sidecar", "Store"]
 
-_PIECE = 1024 * 1024
-"""How much is collected before a thread is asked to write: many small hops cost several times the writing."""
+_GATHERED = 4 * 1024 * 1024
+"""How much of one output is gathered before a thread is asked to write: many small hops cost several times the
+writing."""
+
+_GATHERED_BY_ALL = 16 * 1024 * 1024
+"""Where all outputs together hold more than this, each is written from `_SOONER` on."""
+
+_SOONER = 256 * 1024
 
 _THREADS = 4
 """Each may hold a decoded picture, some 50 MB at 4K."""
@@ -44,15 +46,6 @@ Sidecar = Callable[[Job, str], bytes | None]
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an output may be: bytes of a picture, bytes of anything else, pixels of a picture."""
-
-    image_bytes: int = MAX_IMAGE_BYTES
-    bytes: int = MAX_BYTES
-    pixels: int = pictures.MAX_PIXELS
-
-
 class Store:
     """The writer of one run directory. Close it, or use it as a context manager, when nothing is being saved."""
 
@@ -60,12 +53,12 @@ class Store:
         self, run_dir: Path, *, disk: Disk, limits: Limits | None = None, sidecar: Sidecar = lambda job, name: None
     ) -> None:
         self._disk = disk
-        self._folders = Folders(run_dir, self._disk)
-        self._images = run_dir / IMAGES
-        self._limits = limits or Limits()
+        self._place = Place(disk, Folders(run_dir, disk), run_dir / IMAGES, limits or Limits())
         self._sidecar = sidecar
+        self._gathered = 0
         # Decoding takes tens of milliseconds: on the loop's own threads it would hold up name lookups.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._group: GroupCommit[tuple[File, ...]] = GroupCommit(self._threads, self._sync_folder)
 
     def close(self) -> None:
         """End the store's threads once they have finished what they are doing."""
@@ -86,94 +79,48 @@ class Store:
         Raises DiskError, FileError, or what an opener raises; then, and when cancelled, no part is left behind, and
         whatever stands under a final name is whole.
         """
-        *folders, stem = _components(name)
-        parts = [
-            Part(self._images / part_name(job.id, attempt, number), self._make_images, self._disk)
-            for number in range(1, len(openers) + 1)
+        names = _components(name)
+        beside, *parts = [
+            Part(self._place.images / part_name(job.id, attempt, number), self._make_images, self._disk)
+            for number in range(len(openers) + 1)
         ]
-        text = self._sidecar(job, name)
-        beside = Part(self._images / part_name(job.id, attempt, 0), self._make_images, self._disk)
+        arrivals = [Arrival(part) for part in parts]
+        saving = Saving(self._place, arrivals, names, beside, self._sidecar(job, name))
         try:
-            for opener, part in zip(openers, parts, strict=True):
-                await self._receive(opener, part)
-            return await self._hop(lambda: self._commit(parts, folders, stem, beside, text))
+            for opener, arrival in zip(openers, arrivals, strict=True):
+                await self._receive(opener, arrival)
+                if arrival is not arrivals[-1]:
+                    await self._write_out(arrival)
+            return await _settled(self._group.commit(saving))
         except BaseException:
-            await self._hop(lambda: self._discard([*parts, beside]))
+            await self._hop(lambda: discard([*parts, beside], self._disk))
             raise
+        finally:
+            self._gathered -= sum(arrival.gathered for arrival in arrivals)
 
     def _make_images(self) -> None:
-        self._folders.ensure(IMAGES)
+        self._place.folders.ensure(IMAGES)
 
-    async def _receive(self, opener: Opener, part: Part) -> None:
-        pieces: list[bytes] = []
-        held = 0
+    def _sync_folder(self, folder: Path) -> None:
+        with disk_trouble(folder):
+            self._disk.sync_folder(folder)
+
+    async def _receive(self, opener: Opener, arrival: Arrival) -> None:
+        """Take an output in. Its last bytes, all of them where they are few, stay in memory."""
         async with opener() as stream:
             async for piece in stream:
-                pieces.append(piece)
-                held += len(piece)
-                if held >= _PIECE:
-                    await self._write(part, b"".join(pieces))
-                    pieces.clear()
-                    held = 0
-        if pieces or not part.size:
-            await self._write(part, b"".join(pieces))
+                arrival.take(piece)
+                self._gathered += len(piece)
+                if arrival.gathered >= (_GATHERED if self._gathered <= _GATHERED_BY_ALL else _SOONER):
+                    await self._write_out(arrival)
 
-    async def _write(self, part: Part, piece: bytes) -> None:
-        # Judged before it is written: an error page is not worth a file, nor the rest of it worth a download.
-        kind = _kind_of(part.head or piece)
-        allowed = self._limits.image_bytes if kind.medium is Medium.IMAGE else self._limits.bytes
-        if part.size + len(piece) > allowed:
-            words = f"the output is a {kind.name} of more than {allowed:,} bytes"
-            raise errors.FileError(ErrorInfo("too_big", Stage.FILE, words))
-        with _disk_trouble(part.path):
-            await _settled(threadpool.wrap(part, executor=self._threads).write(piece))
-
-    def _commit(
-        self, parts: Sequence[Part], folders: Sequence[str], stem: str, beside: Part, text: bytes | None
-    ) -> tuple[File, ...]:
-        """Check, sync and name all parts, in this order. Runs on a thread, in one hop."""
-        kinds = [_kind_of(part.head) for part in parts]
-        sizes = [self._pixels(part, kind) for part, kind in zip(parts, kinds, strict=True)]
-        names = _file_names(stem, kinds)
-        named = dict(zip(names, parts, strict=True))
-        if text is not None:
-            with _disk_trouble(beside.path):
-                beside.write(text)
-            named[f"{stem}.json"] = beside
-        for part in named.values():
-            with _disk_trouble(part.path):
-                self._disk.fsync(part.fileno())
-                part.close()
-        folder = self._folders.ensure(IMAGES, *folders)
-        for file_name, part in named.items():
-            self._rename(part.path, folder / file_name)
-        for touched in dict.fromkeys((folder, self._images)):
-            with _disk_trouble(touched):
-                self._disk.sync_folder(touched)
-        return tuple(
-            File("/".join((IMAGES, *folders, file_name)), part.size, part.sha256, kind.name, *(size or ()))
-            for part, file_name, kind, size in zip(parts, names, kinds, sizes, strict=True)
-        )
-
-    def _pixels(self, part: Part, kind: Format) -> tuple[int, int] | None:
-        if kind.medium is not Medium.IMAGE:
-            return None
-        with _disk_trouble(part.path), part.reader() as file:
-            return pictures.size_of(file, kind, self._limits.pixels)
-
-    def _rename(self, source: Path, target: Path) -> None:
-        with _disk_trouble(target):
-            if target.is_symlink():
-                raise errors.DiskError(errors.printable(f"{target} is a symbolic link; move it away"))
-            self._disk.rename(source, target)
-
-    def _discard(self, parts: Sequence[Part]) -> None:
-        for part in parts:
-            # The error that led here matters more; what cannot be removed now is swept up at the next start.
-            with suppress(OSError):
-                part.close()
-                if part.exists:
-                    self._disk.unlink(part.path)
+    async def _write_out(self, arrival: Arrival) -> None:
+        self._gathered -= arrival.gathered
+        arrival.gathered = 0
+        piece = arrival.give()
+        allowed(arrival.part, piece, self._place.limits)
+        with disk_trouble(arrival.part.path):
+            await _settled(threadpool.wrap(arrival.part, executor=self._threads).write(piece))
 
     async def _hop(self, work: Callable[[], Result]) -> Result:
         return await _settled(asyncio.get_running_loop().run_in_executor(self._threads, work))
@@ -194,29 +141,6 @@ async def _settled(work: Awaitable[Result]) -> Result:
         if not task.cancelled():
             task.exception()
         raise
-
-
-@contextmanager
-def _disk_trouble(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise disk_error(path, problem) from None
-
-
-def _kind_of(head: bytes) -> Format:
-    kind = formats.sniff(head)
-    if kind is None:
-        words = f"the output is {formats.describe(head)} and no picture, video or sound"
-        raise errors.FileError(ErrorInfo("bad_file", Stage.FILE, words), again=not head)
-    return kind
-
-
-def _file_names(stem: str, kinds: Sequence[Format]) -> list[str]:
-    """One output is named by the stem alone, several are numbered from 1."""
-    if len(kinds) == 1:
-        return [f"{stem}.{kinds[0].extension}"]
-    return [f"{stem}_{number}.{kind.extension}" for number, kind in enumerate(kinds, 1)]
 
 
 def _components(name: str) -> list[str]:

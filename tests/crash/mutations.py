@@ -85,23 +85,23 @@ MUTATIONS = (
     ),
     Mutation(
         "the bytes of a picture are synced before its name",
-        "batchgen/store/writer.py",
-        "                self._disk.fsync(part.fileno())\n",
+        "batchgen/store/saving.py",
+        "                self._place.disk.fsync(part.fileno())\n",
         "",
         (*POWER, "main"),
     ),
     Mutation(
         "the folder is synced before done",
         "batchgen/store/writer.py",
-        "                self._disk.sync_folder(touched)\n",
-        "                pass\n",
+        "            self._disk.sync_folder(folder)\n",
+        "            pass\n",
         (*POWER, "main"),
     ),
     Mutation(
         "done comes after the renames",
-        "batchgen/store/writer.py",
-        "            self._rename(part.path, folder / file_name)\n",
-        "            later = (part.path, folder / file_name)\n"
+        "batchgen/store/saving.py",
+        "            self._rename(part.path, folder / name)\n",
+        "            later = (part.path, folder / name)\n"
         '            __import__("threading").Timer(0.2, self._rename, later).start()\n',
         (*POINTS, "main", "--at", "after Journal.append done #1"),
     ),

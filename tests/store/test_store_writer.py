@@ -89,8 +89,8 @@ def test_several_outputs_are_numbered_in_order(store: Store, tmp_path: Path) -> 
 
 
 def test_a_big_output_is_written_in_big_pieces_and_hashed_whole(tmp_path: Path) -> None:
-    data = noise(1000)
-    assert len(data) > 2_500_000
+    data = noise(1500)
+    assert len(data) > 6_000_000
     with Store(tmp_path, disk=REAL_DISK) as store:
         (file,) = save(store, opener(data, chunk=10_000))
     assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -231,7 +231,7 @@ def test_cancellation_leaves_no_part(store: Store, tmp_path: Path) -> None:
             arrived.set()
             await asyncio.Event().wait()
 
-        openers = [opener(picture()), opener(noise(700), pause=stall())]
+        openers = [opener(picture()), opener(noise(1300), pause=stall())]
         saving = asyncio.create_task(store.save(openers, job=THE_JOB, attempt=1, name="fox"))
         await arrived.wait()
         assert files_in(tmp_path) == [f"images/.{JOB}-1-1.part", f"images/.{JOB}-1-2.part"]

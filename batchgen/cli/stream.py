@@ -6,7 +6,6 @@ import datetime
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from batchgen import errors, events, plan
@@ -15,7 +14,7 @@ from batchgen.job import Job
 from batchgen.ledger import replay
 from batchgen.plan import Policy, Price, Whole
 from batchgen.state import Attempt, Fact, RunState
-from batchgen.store.check import occupied, whole
+from batchgen.store.check import Standing, whole
 from batchgen.store.names import Names, render
 
 
@@ -100,7 +99,7 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
 
 def namer(template: str, state: RunState, run_dir: Path) -> Namer:
     """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
-    names = Names(state.names, partial(occupied, run_dir))
+    names = Names(state.names, Standing(run_dir, state.names))
 
     def reserve(job: Job, attempt: int) -> str:
         known = state.jobs.get(job.id)

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-import os
 import stat
+from collections.abc import Container, Iterator
 from pathlib import Path, PurePosixPath
 
 from batchgen.store.formats import EXTENSIONS
+from batchgen.store.names import key
 from batchgen.store.parts import IMAGES
 
+_ENDINGS = frozenset((*EXTENSIONS, "json"))
 
-def occupied(run_dir: Path, name: str) -> bool:
-    """Tell whether an output, or a sidecar, already stands under a stem, whoever made it."""
-    stem = run_dir / IMAGES / name
-    endings = [f"{number}.{extension}" for number in ("", "_1") for extension in EXTENSIONS]
-    return any(os.path.lexists(f"{stem}{ending}") for ending in (*endings, ".json"))
+
+class Standing:
+    """Knows the stems under which outputs or sidecars stood, whoever made them, when a folder was first asked about.
+
+    A folder is listed once: looking for every ending of every name would cost more than all else about a name. Stems
+    in `known` are left out, lest a long ledger's be kept twice.
+    """
+
+    def __init__(self, run_dir: Path, known: Container[str] = ()) -> None:
+        self._images = run_dir / IMAGES
+        self._known = known
+        self._stems: dict[str, frozenset[str]] = {}
+
+    def __call__(self, name: str) -> bool:
+        """Tell whether something stood under a stem, which may lead through folders."""
+        folder, _, stem = name.rpartition("/")
+        if folder not in self._stems:
+            self._stems[folder] = frozenset(self._listed(folder))
+        return key(stem) in self._stems[folder]
+
+    def _listed(self, folder: str) -> Iterator[str]:
+        try:
+            files = [path.name for path in (self._images / folder).iterdir()]
+        except OSError:
+            return  # Not there yet, or nothing that could be written to either.
+        for file in files:
+            stem, _, extension = file.rpartition(".")
+            if extension.lower() in _ENDINGS and f"{folder}/{stem}".lstrip("/") not in self._known:
+                yield from map(key, {stem, stem.removesuffix("_1")})
 
 
 def whole(run_dir: Path, path: str, size: int) -> bool:

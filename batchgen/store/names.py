@@ -6,6 +6,7 @@ compared as case-insensitive, normalising file systems do, and none can meet the
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 import unicodedata
@@ -25,6 +26,7 @@ _MAX_WIDTH = 200
 _REPLACEMENT = "-"
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
+_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
 _OUTPUT_NUMBER = re.compile(r"(.+)_[1-9][0-9]{0,3}", re.DOTALL)
 
 
@@ -84,9 +86,9 @@ class Names:
 
     def add(self, name: str) -> None:
         """Note a name that the ledger has."""
-        key = _key(name)
-        self._taken.add(key)
-        if number := _OUTPUT_NUMBER.fullmatch(key):
+        known = key(name)
+        self._taken.add(known)
+        if number := _OUTPUT_NUMBER.fullmatch(known):
             self._numbered.add(number[1])
 
     def reserve(self, stem: str, job: str, attempt: int) -> str:
@@ -96,9 +98,9 @@ class Names:
         return name
 
     def _is_free(self, name: str) -> bool:
-        key = _key(name)
-        number = _OUTPUT_NUMBER.fullmatch(key)
-        known = key in self._taken or key in self._numbered or bool(number and number[1] in self._taken)
+        wanted = key(name)
+        number = _OUTPUT_NUMBER.fullmatch(wanted)
+        known = wanted in self._taken or wanted in self._numbered or bool(number and number[1] in self._taken)
         return not known and not self._occupied(name)
 
 
@@ -113,13 +115,21 @@ def _candidates(stem: str, job: str, attempt: int) -> Iterator[str]:
         number += 1
 
 
-def _key(name: str) -> str:
-    """Canonical caseless matching, Unicode 15 D145: what the strictest file systems take for the same name."""
+def key(name: str) -> str:
+    """Return what two names have in common that may be the same file.
+
+    Canonical caseless matching, Unicode 15 D145: what the strictest file systems take for the same name.
+    """
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
-def _fields(template: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield literal text, field name and format spec. Raises ValueError."""
+@functools.lru_cache(maxsize=64)
+def _fields(template: str) -> tuple[tuple[str, str | None, str], ...]:
+    """Return literal text, field name and format spec of each part. Raises ValueError."""
+    return tuple(_parsed(template))
+
+
+def _parsed(template: str) -> Iterator[tuple[str, str | None, str]]:
     if template.count("/") > MAX_FOLDERS:
         raise ValueError(f"more than {MAX_FOLDERS} folders")
     for literal, name, spec, conversion in string.Formatter().parse(template):
@@ -147,6 +157,8 @@ def _value(name: str, value: object, spec: str) -> str:
 
 def _sanitised(text: str) -> str:
     """Replace what no file name should hold: separators, wildcards, control and bidirectional characters."""
+    if _PLAIN.fullmatch(text):
+        return text
     shown = "".join(
         " " if character.isspace() else _REPLACEMENT if _is_unsafe(character) else character for character in text
     )

@@ -199,7 +199,7 @@ MUTATIONS = (
     Mutation(
         "names of earlier runs are taken",
         "batchgen/cli/stream.py",
-        "    names = Names(state.names, partial(occupied, run_dir))\n",
+        "    names = Names(state.names, Standing(run_dir, state.names))\n",
         "    names = Names()\n",
         (*POINTS, "cancel", "--at", "before Appender.commit #3"),
     ),

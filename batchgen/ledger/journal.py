@@ -1,7 +1,8 @@
 """Appending for many at once: events that wait together share one write and one fsync.
 
-The first to come waits for nobody; whoever comes while the disk is busy forms the next batch. So a caller goes on after
-an fsync that began after its append, and the order of the calls is the order of the lines.
+The first to come waits for nobody but those who come in the same turn of the event loop; whoever comes while the disk
+is busy forms the next batch. So a caller goes on after an fsync that began after its append, and the order of the calls
+is the order of the lines.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ class Journal:
         self.appends += 1
         # A loop that ended while a batch was on its way will never say that it is through.
         if self._busy_for is not loop:
-            self._send(loop)
+            self._busy_for = loop
+            self._idle.clear()
+            # Not at once: who appends in the same turn of the loop, as all do whose files were saved together, comes
+            # along, and nobody waits for it.
+            loop.call_soon(self._send, loop)
         await durable
 
     async def close(self) -> None:
@@ -85,9 +90,9 @@ class Journal:
         self._appender.close()
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._released:
+            return  # What was waiting has been committed without a loop.
         batch, self._waiting = self._waiting, []
-        self._busy_for = loop
-        self._idle.clear()
         self._thread.submit(self._work, loop, batch)
 
     def _work(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:

@@ -31,10 +31,10 @@ _GATHERED = 4 * 1024 * 1024
 """How much of one output is gathered before a thread is asked to write: many small hops cost several times the
 writing."""
 
-_GATHERED_BY_ALL = 16 * 1024 * 1024
+_GATHERED_BY_ALL = 8 * 1024 * 1024
 """Where all outputs together hold more than this, each is written from `_SOONER` on."""
 
-_SOONER = 256 * 1024
+_SOONER = 128 * 1024
 
 _THREADS = 4
 """Each may hold a decoded picture, some 50 MB at 4K."""

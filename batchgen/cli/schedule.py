@@ -33,7 +33,7 @@ def schedule(manifest: Path, commands: Mapping[str, click.Command], given: Mappi
     """
     if manifest == Path("-"):
         raise errors.UsageError("a schedule needs a manifest that stays where it is: name a file, not -")
-    planned = _planned(manifest.absolute(), commands, given)
+    planned = _planned(_settled(manifest), commands, given)
     files = _units(planned) if given["systemd"] else _crontab(planned, given)
     if given["output"] is None:
         console.show(f"# {name}\n{text}" if given["systemd"] else text.rstrip("\n") for name, text in files.items())
@@ -97,7 +97,12 @@ def _program() -> tuple[str, ...]:
     here = Path(sys.argv[0])
     if here.name == "__main__.py":
         return sys.executable, "-m", "batchgen"
-    return (str(here.absolute()),)
+    return (str(_settled(here)),)
+
+
+def _settled(path: Path) -> Path:
+    """Return an absolute path without `..`; a link itself, such as pipx makes and moves, is kept."""
+    return path.parent.resolve() / path.name
 
 
 def _crontab(planned: Planned, given: Mapping[str, Any]) -> dict[str, str]:

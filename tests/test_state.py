@@ -10,7 +10,7 @@ import pytest
 
 from batchgen import events
 from batchgen.errors import ErrorInfo, Stage
-from batchgen.job import File
+from batchgen.job import File, Json
 from batchgen.state import RunState, State, fold
 
 TIME = "2026-01-02T03:04:05.678Z"
@@ -295,3 +295,48 @@ def test_an_empty_ledger_says_nothing() -> None:
     assert state.committed_usd == 0
     assert state.last_started is None
     assert list(state.attempts()) == []
+
+
+def finished(timing: dict[str, Json], estimate: Decimal | None = PRICE) -> events.Done:
+    return events.Done(
+        time="2026-01-01T00:01:00Z",
+        job="j",
+        attempt=1,
+        request_id="r1",
+        model="m",
+        prompt="p",
+        settings={},
+        tags={},
+        files=(),
+        cost_estimate_usd=estimate,
+        timing={"submitted": "2026-01-01T00:00:00Z", **timing},
+    )
+
+
+@pytest.mark.parametrize(
+    ("timing", "seconds"),
+    [
+        ({"created_at": "2026-01-01T00:00:01Z", "finished_at": "2026-01-01T00:00:13.5Z"}, [12.5]),
+        ({"created_at": "2026-01-01T09:00:01.123456+00:00", "finished_at": "2026-01-01T09:00:11.123456+00:00"}, [10.0]),
+        ({"created_at": "2026-01-01T00:00:13Z", "finished_at": "2026-01-01T00:00:01Z"}, []),
+        ({"created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:02:00Z"}, []),
+        ({"created_at": "yesterday", "finished_at": 7}, []),
+        ({"finished_at": "2026-01-01T00:00:01Z"}, []),
+        ({}, []),
+    ],
+)
+def test_how_long_a_request_took_is_the_difference_of_the_server_s_times_unless_ours_contradict(
+    timing: dict[str, Json], seconds: list[float]
+) -> None:
+    assert [list(known) for known in fold([finished(timing)]).taken.seconds.values()] == ([seconds] if seconds else [])
+
+
+def test_only_the_latest_times_of_each_model_and_estimate_are_remembered() -> None:
+    times = [
+        finished({"created_at": "2026-01-01T00:00:00Z", "finished_at": f"2026-01-01T00:00:{number % 60:02}Z"})
+        for number in range(100)
+    ]
+    other = finished({"created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:07Z"}, Decimal(1))
+    taken = fold([*times, other]).taken.seconds
+    assert list(taken) == [("m", PRICE), ("m", Decimal(1))]
+    assert list(taken["m", PRICE]) == [number % 60 for number in range(36, 100)]

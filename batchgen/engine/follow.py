@@ -175,9 +175,10 @@ class Follower:
         return self._weigh(reading, watch)
 
     def _asks_status(self, watch: _Watch) -> bool:
-        if watch.ended:
-            return False
-        wanted = self._status_first or watch.balked or not watch.running
+        """Which of the two to ask; by turns as long as neither knows the request."""
+        if watch.ended or watch.balked:
+            return not watch.ended
+        wanted = self._status_first or not watch.running
         return wanted != (watch.gone_reads % 2 == 1)
 
     def _weigh(self, reading: Reading, watch: _Watch) -> Reading | _Again:

@@ -96,7 +96,7 @@ limits = grouped(
 """How much and how long at most, as text: read together with the manifest's."""
 
 manifest_overrides = grouped(
-    click.option("-j", "--concurrency", metavar="N", help="Requests at the server at once."),
+    click.option("-j", "--concurrency", metavar="N", help="Requests at the server at once, or auto."),
     click.option("--model", metavar="ID", shell_complete=bundled_models, help="The model's id."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting for every job; beats all."),
     click.option("--grid", multiple=True, metavar="KEY=A,B,...", help="Values to combine; replaces that grid key."),

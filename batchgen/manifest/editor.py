@@ -81,6 +81,8 @@ def _of(key: Key) -> Schema:
             return {"enum": list(key.choices)} if key.choices else _TEXT
         case Kind.INTEGER | Kind.NUMBER | Kind.USD:
             return _number(key)
+        case Kind.PLACES:
+            return {"anyOf": [_number(key), {"enum": [keys.AUTO]}]}
         case Kind.DURATION:
             return {"type": ["string", "number"], "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*[smhd]?\s*$"}
         case Kind.FLAG:
@@ -107,7 +109,7 @@ def _free(path: str) -> Schema:
 
 def _number(key: Key) -> Schema:
     limits = {"minimum": key.minimum, "exclusiveMinimum": key.above, "maximum": key.maximum}
-    kind = "integer" if key.kind is Kind.INTEGER else "number"
+    kind = "number" if key.kind in (Kind.NUMBER, Kind.USD) else "integer"
     return {"type": kind, **{word: limit for word, limit in limits.items() if limit is not None}}
 
 

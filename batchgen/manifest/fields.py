@@ -133,6 +133,14 @@ def _integer(key: Key, raw: Json) -> int:
     return raw
 
 
+def _places(key: Key, raw: Json) -> int | str:
+    if raw == keys.AUTO:
+        return keys.AUTO
+    if isinstance(raw, str):
+        raise ValueError(f"cannot be {shown(raw)}; {_range(key)}, or {keys.AUTO}")
+    return _integer(key, raw)
+
+
 def _number(key: Key, raw: Json) -> float:
     if not isinstance(raw, int | float) or isinstance(raw, bool):
         raise ValueError(f"must be a number, not {_shown(raw)}; {_range(key)}")
@@ -184,6 +192,7 @@ def _shown(raw: Json) -> str:
 _READERS: Mapping[Kind, Callable[[Key, Json], Value]] = {
     Kind.TEXT: _text,
     Kind.INTEGER: _integer,
+    Kind.PLACES: _places,
     Kind.NUMBER: _number,
     Kind.USD: _usd,
     Kind.DURATION: _duration,

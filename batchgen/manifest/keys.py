@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     TEXT = "text"
     INTEGER = "whole number"
+    PLACES = "whole number or `auto`"
     NUMBER = "number"
     USD = "USD"
     DURATION = "duration"
@@ -77,7 +78,14 @@ TABLE = (
     Key("seeds.per", Kind.TEXT, "What shares derived seeds.", default="prompt", choices=("prompt", "job", "run")),
     Key("repeats", Kind.INTEGER, "How often to make each job, seed and all.", default=1, minimum=1, maximum=100_000),
     Key("limits", Kind.MAPPING, "How fast, how long and how much."),
-    Key("limits.concurrency", Kind.INTEGER, "Requests at the server at once.", default=8, minimum=1, maximum=1000),
+    Key(
+        "limits.concurrency",
+        Kind.PLACES,
+        "Requests at the server at once, at most: fewer where it refuses more. `auto`: as many as it takes, up to 64.",
+        default=8,
+        minimum=1,
+        maximum=1000,
+    ),
     Key("limits.downloads", Kind.INTEGER, "Downloads at once.", default=8, minimum=1, maximum=1000),
     Key("limits.submits_per_second", Kind.NUMBER, "New requests a second.", default=4, above=0, maximum=1000),
     Key("limits.max_cost_usd", Kind.USD, "Budget of the run directory's whole ledger.", above=0),
@@ -94,6 +102,9 @@ TABLE = (
     Key("pricing.times", Kind.MAPPING, "Factors of the base price, by input and value."),
     Key("pricing.plus", Kind.MAPPING, "USD added when an input is on, by input."),
 )
+
+AUTO = "auto"
+"""Stands for a number that is learned."""
 
 BY_PATH: Mapping[str, Key] = MappingProxyType({key.path: key for key in TABLE})
 

@@ -38,9 +38,9 @@ _NO_RANDOM = f"random seeds could not be logged or made again; write a count, or
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How fast, how long and how much. Times are seconds; None is no limit."""
+    """How fast, how long and how much. Times are seconds; None is no limit, and for `concurrency` one to be learned."""
 
-    concurrency: int
+    concurrency: int | None
     downloads: int
     submits_per_second: float
     wait: float
@@ -167,7 +167,7 @@ def limits(node: Node | None, stronger: Mapping[str, Node], problems: Problems) 
         if value is not None:
             said[name] = value
     return Limits(
-        concurrency=fields.integer(said, "concurrency") or 1,
+        concurrency=None if said.get("concurrency") == keys.AUTO else fields.integer(said, "concurrency") or 1,
         downloads=fields.integer(said, "downloads") or 1,
         submits_per_second=fields.number(said, "submits_per_second") or 1.0,
         wait=fields.number(said, "wait") or durations.LONGEST,

@@ -1,7 +1,8 @@
 """The Plan: a manifest's jobs held against RunState and price, before anything is sent.
 
 `decide` is design's table of what a run does about a job; `survey` counts what all of them come to; `to_collect` and
-`to_post` are the two halves of the stream that the engine is given. Nothing here has effects.
+`to_post` are the two halves of the stream that the engine is given. A packed job is done and its files are whole.
+Nothing here has effects.
 """
 
 from __future__ import annotations
@@ -163,20 +164,25 @@ def survey(
 ) -> Survey:
     """Hold every job of the whole manifest against the ledger and return what a run over the selected ones would do."""
     found = Survey(Counter(dict.fromkeys(COUNTED, 0)))
-    open_jobs = {job_id for job_id, known in state.jobs.items() if known.state is not State.DONE}
+    loose, packed = state.jobs.loose, state.jobs.packed
+    open_jobs = {job_id for job_id, known in loose.items() if known.state is not State.DONE}
     matched = 0
     for job in jobs:
-        known = state.jobs.get(job.id)
-        matched += known is not None
+        known = loose.get(job.id)
+        is_packed = known is None and job.id in packed
+        matched += is_packed or known is not None
         if not selected(job):
             continue
-        open_jobs.discard(job.id)
         found.counts["jobs"] += 1
+        if is_packed:
+            found.counts[State.DONE] += 1
+            continue
+        open_jobs.discard(job.id)
         found.counts[known.state if known else State.NEW] += 1
         _survey_one(found, job, known, (price, policy, whole), show)
     found.counts["removed"] = len(state.jobs) - matched
     # Over the whole ledger, as what is missing is fetched from there, selected or not.
-    found.counts["missing"] = sum(known.state is State.DONE and not whole(known.best) for known in state.jobs.values())
+    found.counts["missing"] = sum(known.state is State.DONE and not whole(known.best) for known in loose.values())
     found.unlisted = tuple(sorted(open_jobs))
     return found
 
@@ -209,10 +215,10 @@ def to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[
 
 
 def _to_collect(state: RunState, policy: Policy, whole: Whole) -> Iterator[tuple[str, Attempt]]:
-    for job_id, attempt in state.attempts():
+    for job_id, attempt in state.loose_attempts():
         if attempt.fact is Fact.SUBMITTED:
             yield job_id, attempt
-    for job_id, known in state.jobs.items():
+    for job_id, known in state.jobs.loose.items():
         if decide(known, policy, whole) is Action.COLLECT:
             for attempt in known.attempts:
                 again = attempt is known.best and attempt.fact is Fact.DONE
@@ -229,9 +235,11 @@ def to_post(
     this run is for the next one to act on.
     """
     idle = 0
+    loose, packed = state.jobs.loose, state.jobs.packed
     for job in jobs:
-        known = state.jobs.get(job.id)
-        if job.id not in settled and decide(known, policy, whole) is Action.POST:
+        known = loose.get(job.id)
+        passed = job.id in settled or (known is None and job.id in packed)
+        if not passed and decide(known, policy, whole) is Action.POST:
             idle = 0
             yield Post(job, known.next_attempt if known else 1, price(job))
         elif (idle := idle + 1) % BREATH == 0:

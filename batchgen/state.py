@@ -1,166 +1,32 @@
-"""RunState: the fold of all events, and the only thing decisions rest on.
-
-Each attempt stands where its latest durable fact puts it; a job is as well off as the best of its attempts, in the
-order done, in flight, unknown, failed/lost/cancelled, new. A `done` is never undone. Money is counted per attempt: the
-actual cost where the API has said it, else the estimate, and nothing where the attempt was certainly not taken.
-"""
+"""RunState: the fold of all events, and the only thing decisions rest on. A `done` is never undone."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from enum import Enum, StrEnum
 
 from batchgen import events
-from batchgen.errors import ErrorInfo, Stage
+from batchgen.attempts import STATE_OF, ZERO, Attempt, Fact, Jobs, JobState, State, Tier, money_of
+from batchgen.errors import Stage
 
-ZERO = Decimal(0)
+__all__ = [
+    "PACK",
+    "STATE_OF",
+    "ZERO",
+    "Attempt",
+    "Fact",
+    "JobState",
+    "Jobs",
+    "RunState",
+    "State",
+    "Taken",
+    "Tier",
+    "fold",
+]
 
-Tier = tuple[str, Decimal | None]
-"""A model and an estimate: what should cost the same, and is counted together."""
-
-
-class State(StrEnum):
-    """Where a job stands."""
-
-    NEW = "new"
-    IN_FLIGHT = "in_flight"
-    DONE = "done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-
-
-class Fact(Enum):
-    """The latest durable fact of an attempt."""
-
-    SUBMITTING = "submitting"
-    UNKNOWN = "unknown"
-    REFUSED = "refused"
-    NOT_SENT = "not_sent"
-    CANCELLED_BY_US = "cancelled_by_us"
-    SUBMITTED = "submitted"
-    FAILED = "failed"
-    FAILED_AFTER_SUCCESS = "failed_after_success"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-    DONE = "done"
-
-
-STATE_OF: Mapping[Fact, State] = {
-    Fact.SUBMITTING: State.UNKNOWN,
-    Fact.UNKNOWN: State.UNKNOWN,
-    Fact.REFUSED: State.NEW,
-    Fact.NOT_SENT: State.NEW,
-    Fact.CANCELLED_BY_US: State.NEW,
-    Fact.SUBMITTED: State.IN_FLIGHT,
-    Fact.FAILED: State.FAILED,
-    Fact.FAILED_AFTER_SUCCESS: State.FAILED,
-    Fact.LOST: State.LOST,
-    Fact.CANCELLED: State.CANCELLED,
-    Fact.DONE: State.DONE,
-}
-
-_RANK: Mapping[State, int] = {
-    State.DONE: 4,
-    State.IN_FLIGHT: 3,
-    State.UNKNOWN: 2,
-    State.FAILED: 1,
-    State.LOST: 1,
-    State.CANCELLED: 1,
-    State.NEW: 0,
-}
-_COSTS_NOTHING = frozenset({Fact.REFUSED, Fact.NOT_SENT, Fact.CANCELLED_BY_US})
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One POST of a job, and what became of it.
-
-    `intent` is the durable `submitting`, let go of once the attempt is done; `files` holds path and size of each
-    output; `since` is the time text of the latest fact.
-    """
-
-    number: int
-    fact: Fact = Fact.SUBMITTING
-    since: str = ""
-    name: str = ""
-    model: str = ""
-    intent: events.Submitting | None = None
-    request_id: str | None = None
-    api: str | None = None
-    submitted_at: str | None = None
-    error: ErrorInfo | None = None
-    cost_usd: Decimal | None = None
-    estimate_usd: Decimal | None = None
-    files: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def collectable(self) -> bool:
-        """Whether the server had succeeded and the outputs failed to arrive: collect, never POST."""
-        return self.fact is Fact.FAILED_AFTER_SUCCESS and self.request_id is not None
-
-    @property
-    def tier(self) -> Tier:
-        """What attempts have in common that should cost the same."""
-        return self.model, self.estimate_usd
-
-    @property
-    def is_estimated(self) -> bool:
-        """Whether this attempt may be paid for and the API has not said what it cost."""
-        unpaid = self.fact in _COSTS_NOTHING or (self.fact is Fact.FAILED and self.request_id is None)
-        return self.cost_usd is None and not unpaid
-
-    def committed_usd(self) -> Decimal:
-        """What this attempt has cost, or may have."""
-        if self.cost_usd is not None:
-            return self.cost_usd
-        return (self.estimate_usd or ZERO) if self.is_estimated else ZERO
-
-
-@dataclass(slots=True)
-class JobState:
-    """A job as the ledger knows it: its attempts, oldest first."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-
-    @property
-    def best(self) -> Attempt:
-        """The attempt that decides the job's state; among equals the latest."""
-        if len(self.attempts) == 1:
-            return self.attempts[0]
-        return max(self.attempts, key=lambda attempt: (_RANK[STATE_OF[attempt.fact]], attempt.number))
-
-    @property
-    def state(self) -> State:
-        """The job's state: the best of its attempts'."""
-        return STATE_OF[self.best.fact] if self.attempts else State.NEW
-
-    @property
-    def next_attempt(self) -> int:
-        """The number of the next POST; an attempt that failed before one was made has not used its number up."""
-        if not self.attempts:
-            return 1
-        last = self.attempts[-1]
-        unsent = last.fact is Fact.FAILED and not last.name and last.request_id is None
-        return last.number if unsent else last.number + 1
-
-    def find(self, number: int) -> Attempt | None:
-        """Return attempt `number`, or None where the ledger has not named it."""
-        for known in reversed(self.attempts):
-            if known.number == number:
-                return known
-        return None
-
-    def begin(self, number: int) -> Attempt:
-        """Return a new attempt `number`, which the ledger has not named before."""
-        made = Attempt(number)
-        self.attempts.append(made)
-        self.attempts.sort(key=lambda attempt: attempt.number)
-        return made
+PACK = 512
+"""So many done jobs are packed at once."""
 
 
 class Taken:
@@ -169,18 +35,28 @@ class Taken:
     KEPT = 64
 
     def __init__(self) -> None:
-        self.seconds: dict[tuple[str, Decimal | None], deque[float]] = {}
+        self.seconds: dict[Tier, deque[float]] = {}
 
-    def note(self, event: events.Done) -> None:
-        """Take a finished request in; times that contradict ours, or that the server does not give, say nothing."""
-        moments = [event.timing.get(name) for name in ("created_at", "finished_at", "submitted")]
-        created, finished, submitted = (events.seconds_of(text) if isinstance(text, str) else None for text in moments)
-        done = events.seconds_of(event.time)
-        if created is None or finished is None or submitted is None or done is None:
-            return
-        if 0 <= finished - created <= done - submitted + 1:
-            key = (event.model, event.cost_estimate_usd)
-            self.seconds.setdefault(key, deque(maxlen=self.KEPT)).append(finished - created)
+    def note(self, tier: Tier, finished: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        """Take in when requests were `done` and with what timing, in this order; no more than the latest are read."""
+        latest: list[float] = []
+        for done, timing in reversed(finished):
+            if (seconds := _seconds_taken(done, timing)) is not None:
+                latest.append(seconds)
+                if len(latest) == self.KEPT:
+                    break
+        if latest:
+            self.seconds.setdefault(tier, deque(maxlen=self.KEPT)).extend(reversed(latest))
+
+
+def _seconds_taken(done: str, timing: Mapping[str, object]) -> float | None:
+    """Return how long a request took; None where its times contradict ours, or the server does not give them."""
+    texts = (timing.get("created_at"), timing.get("finished_at"), timing.get("submitted"), done)
+    moments = [events.seconds_of(text) if isinstance(text, str) else None for text in texts]
+    created, finished, submitted, ended = moments
+    if created is None or finished is None or submitted is None or ended is None:
+        return None
+    return finished - created if 0 <= finished - created <= ended - submitted + 1 else None
 
 
 class RunState:
@@ -192,8 +68,7 @@ class RunState:
     """
 
     def __init__(self) -> None:
-        self.jobs: dict[str, JobState] = {}
-        self.names: set[str] = set()
+        self.jobs = Jobs()
         self.counts: Counter[str] = Counter()
         self.spent_usd = ZERO
         self.dearest: dict[Tier, Decimal] = {}
@@ -204,6 +79,8 @@ class RunState:
         self.last_time = ""
         self.run_command_line = ""
         self.unlisted: frozenset[str] = frozenset()
+        self._names: set[str] = set()
+        self._ripe: list[str] = []
 
     @property
     def committed_usd(self) -> Decimal:
@@ -215,8 +92,30 @@ class RunState:
         known = self.jobs.get(job_id)
         return known.state if known else State.NEW
 
+    def names(self) -> Iterator[str]:
+        """Yield every name that the ledger has given to an attempt; some may come twice."""
+        yield from self._names
+        yield from (attempt.name for _, attempt in self.loose_attempts() if attempt.name)
+        yield from self.jobs.packed_names()
+
+    def apis(self) -> frozenset[str]:
+        """Return where the requests of done and other jobs went."""
+        loose = (one.api for known in self.jobs.loose.values() for one in known.attempts if one.api is not None)
+        return frozenset((*self.jobs.apis, *loose))
+
+    def models_done(self) -> frozenset[str]:
+        """Return the models that have ever made something."""
+        loose = (one.model for _, one in self.loose_attempts() if one.fact is Fact.DONE)
+        return frozenset((*self.jobs.models, *loose))
+
+    def loose_attempts(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield the attempts of jobs that are not packed: everything that is not simply done."""
+        for job_id, known in self.jobs.loose.items():
+            for attempt in known.attempts:
+                yield job_id, attempt
+
     def attempts(self) -> Iterator[tuple[str, Attempt]]:
-        """Yield every attempt with its job's id, jobs in the order the ledger first named them."""
+        """Yield every attempt with its job's id, jobs in the order of `jobs`."""
         for job_id, known in self.jobs.items():
             for attempt in known.attempts:
                 yield job_id, attempt
@@ -235,8 +134,28 @@ class RunState:
         elif isinstance(event, events.RunFinished):
             self.last_finished = event
 
+    def take_done(self, job_ids: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
+        """Take in jobs that are new here and done, as columns of `row_of`; return False where that cannot be.
+
+        It comes to the same as `apply` with their `submitting`, `submitted` and `done`, all after the last
+        `run_started`, but for `last_time` and `taken`.
+        """
+        if not self.jobs.put(job_ids, columns):
+            return False
+        for (model, cost, estimate), count in Counter(zip(*money_of(columns), strict=True)).items():
+            tier = model, Decimal(estimate) if estimate else None
+            if cost:
+                self.spent_usd += count * Decimal(cost)
+                self.dearest[tier] = max(Decimal(cost), self.dearest.get(tier, ZERO))
+            else:
+                self.estimated[tier] += count
+        listed = len(job_ids) - (sum(job in self.unlisted for job in job_ids) if self.unlisted else 0)
+        self.counts[State.NEW] -= listed
+        self.counts[State.DONE] += listed
+        return True
+
     def _apply_to_job(self, event: events.JobEvent) -> None:
-        known = self.jobs.get(event.job)
+        known = self.jobs.loosen(event.job)
         if known is None:
             known = self.jobs[event.job] = JobState()
         before = known.state
@@ -250,6 +169,14 @@ class RunState:
         if after is not before and event.job not in self.unlisted:
             self.counts[before] -= 1
             self.counts[after] += 1
+        if after is State.DONE and known.is_plain:
+            self._ripen(event.job)
+
+    def _ripen(self, job_id: str) -> None:
+        self._ripe.append(job_id)
+        if len(self._ripe) >= PACK:
+            self._names.difference_update(known.attempts[0].name for known in self.jobs.pack(self._ripe))
+            self._ripe.clear()
 
     def _count_money(self, attempt: Attempt, sign: int) -> None:
         if attempt.cost_usd is not None:
@@ -264,7 +191,7 @@ class RunState:
         match event:
             case events.Submitting():
                 _take_intent(attempt, event)
-                self.names.add(event.name)
+                self._names.add(event.name)
             case events.Refused():
                 attempt.fact, attempt.error = Fact.REFUSED, event.error
             case events.Submitted() | events.Attached():
@@ -284,7 +211,7 @@ class RunState:
                 attempt.request_id, attempt.model = event.request_id, attempt.model or event.model
                 attempt.files = tuple((file.path, file.bytes) for file in event.files)
                 attempt.estimate_usd = attempt.estimate_usd or event.cost_estimate_usd
-                self.taken.note(event)
+                self.taken.note((event.model, event.cost_estimate_usd), [(event.time, event.timing)])
             case events.Failed():
                 collectable = event.error.stage in (Stage.OUTPUT, Stage.FILE)
                 attempt.fact = Fact.FAILED_AFTER_SUCCESS if collectable else Fact.FAILED

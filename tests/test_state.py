@@ -280,7 +280,7 @@ def test_a_run_without_run_finished_is_unfinished() -> None:
 
 
 def test_names_of_every_attempt_are_taken() -> None:
-    assert fold([submitting(1), refused(1), submitting(2), done(2)]).names == {"j-1", "j-2"}
+    assert {*fold([submitting(1), refused(1), submitting(2), done(2)]).names()} == {"j-1", "j-2"}
 
 
 def test_an_intent_is_kept_until_the_attempt_is_done() -> None:

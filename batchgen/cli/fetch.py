@@ -17,6 +17,7 @@ from batchgen.cli.held import Held, holding
 from batchgen.plan import Policy
 from batchgen.report.survey import survey
 from batchgen.report.text import counted
+from batchgen.store.check import Look
 
 
 def fetch_run(run: Path, given: Mapping[str, Any]) -> int:
@@ -26,6 +27,7 @@ def fetch_run(run: Path, given: Mapping[str, Any]) -> int:
 
 async def _fetch(given: Mapping[str, Any], held: Held) -> int:
     folder, state = held.folder, held.state
+    stream.look(state, Look(folder.path))
     last = state.last_started
     rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
     collecting = stream.collection(folder.log, state, rules, held.account.origin)

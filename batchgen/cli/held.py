@@ -35,6 +35,6 @@ def holding(run: Path, work: Callable[[Held], Coroutine[Any, Any, int]]) -> int:
     folder = RunDirectory(place.find_run(run))
     trouble = DiskTrouble()
     with folder.open_for_writing(create=False, on_failure=trouble) as (journal, state):
-        to = account(any(attempt.api == SANDBOX for _, attempt in state.attempts()))
+        to = account(SANDBOX in state.apis())
         planning.check_origin(state, to.origin)
         return loop.run(work(Held(folder, journal, state, trouble, to)))

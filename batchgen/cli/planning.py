@@ -25,6 +25,7 @@ from batchgen.report.survey import Survey as LedgerSurvey
 from batchgen.report.survey import survey as survey_ledger
 from batchgen.report.text import counted
 from batchgen.state import ZERO, Fact, RunState, State
+from batchgen.store.check import Look
 from batchgen.store.names import render
 
 FIRST_SHOWN = 3
@@ -114,7 +115,7 @@ def remarks(
         notes.append(
             f"{counted(known.unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd"
         )
-    kinds = {one.error.kind for _, one in state.attempts() if one.error is not None}
+    kinds = {one.error.kind for _, one in state.loose_attempts() if one.error is not None}
     strangers = sorted(choice.policy.retry - kinds - {State.LOST.value, State.CANCELLED.value, "missing"})
     if strangers:
         failed = ", ".join(sorted(kinds)) or "nothing failed yet"
@@ -166,17 +167,16 @@ def models_without_price(loaded: Loaded) -> list[str]:
 
 def check_origin(state: RunState, origin: str) -> None:
     """Refuse a run directory whose requests went somewhere else. Raises UsageError."""
-    for _, attempt in state.attempts():
-        if attempt.api is None or attempt.api == origin:
-            continue
-        if attempt.fact is Fact.SUBMITTED:
+    for _, attempt in state.loose_attempts():
+        if attempt.fact is Fact.SUBMITTED and attempt.api not in (None, origin):
             raise errors.UsageError(
                 f"request {attempt.request_id} is in flight at {attempt.api}, and this run would ask {origin}; "
                 "run with the same address (RUNCOMFY_MODEL_API_BASE, --sandbox) or use another directory (-o)"
             )
-        if SANDBOX in (attempt.api, origin):
+    for api in sorted(state.apis() - {origin}):
+        if SANDBOX in (api, origin):
             raise errors.UsageError(
-                f"this run directory holds jobs of {attempt.api}, and this run is for {origin}; "
+                f"this run directory holds jobs of {api}, and this run is for {origin}; "
                 "use another directory (-o), so that rehearsals and paid pictures stay apart"
             )
 
@@ -194,6 +194,7 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     """Print what `run` would do. Asks the catalog for prices where a token is at hand; sends nothing that costs."""
     loaded = load_manifest(choice)
     state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
+    stream.look(state, Look(loaded.place.path))
     base, balance_usd = _live(choice, models_without_price(loaded))
     rules = rules_of(choice, loaded, base)
     found = survey(choice, loaded, state, rules)

@@ -22,6 +22,7 @@ from batchgen.plan import Survey
 from batchgen.report import plan_text
 from batchgen.runcomfy.client import Client
 from batchgen.state import RunState
+from batchgen.store.check import Look
 
 
 def run_manifest(choice: Choice, given: Mapping[str, Any], command: str) -> int:
@@ -32,6 +33,7 @@ def run_manifest(choice: Choice, given: Mapping[str, Any], command: str) -> int:
     trouble = DiskTrouble()
     with loaded.place.open_for_writing(on_failure=trouble) as (journal, state):
         planning.check_origin(state, to.origin)
+        stream.look(state, Look(loaded.place.path))
         kept = dataclasses.replace(loaded, manifest=snapshot(loaded.manifest, loaded.place))
         return loop.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
 

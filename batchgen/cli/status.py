@@ -11,12 +11,14 @@ from batchgen.ledger import lock
 from batchgen.ledger.rundir import read_state
 from batchgen.report import status
 from batchgen.state import RunState
+from batchgen.store.check import Look
 
 
 def show_status(run: Path, *, as_json: bool) -> None:
     """Print the status of a run directory, or of a manifest's. Raises ManifestError and LedgerError."""
     folder = place.find_run(run)
     state = read_state(folder)
+    stream.look(state, Look(folder))
     state.counts["missing"] = len(stream.missing(state, stream.wholeness(folder)))
     shown = status.status(state, folder, time.time(), running=_is_running(state))
     if as_json:

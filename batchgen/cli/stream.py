@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from batchgen.plan import Policy, Price, Whole
 from batchgen.state import Attempt, Fact, RunState
 from batchgen.store.check import Standing, whole
 from batchgen.store.names import Names, render
+
+There = Callable[[str, int], bool]
+"""Whether a file of the ledger, path and size, is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,17 @@ def wholeness(run_dir: Path) -> Whole:
     return lambda attempt: all(whole(run_dir, path, size) for path, size in attempt.files)
 
 
+def look(state: RunState, is_there: There) -> None:
+    """Look at the files of all packed jobs, once, and loosen those whose files are not all there."""
+    for job_id in [job for job, files in state.jobs.packed_files() if not all(is_there(*file) for file in files)]:
+        state.jobs.loosen(job_id)
+
+
 def missing(state: RunState, is_whole: Whole) -> frozenset[str]:
-    """Return the ids of done jobs whose files are not all there."""
+    """Return the ids of done jobs whose files are not all there, by the `look` at packed ones that was before."""
     return frozenset(
         job_id
-        for job_id, known in state.jobs.items()
+        for job_id, known in state.jobs.loose.items()
         if known.attempts and known.best.fact is Fact.DONE and not is_whole(known.best)
     )
 
@@ -99,7 +108,7 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
 
 def namer(template: str, state: RunState, run_dir: Path) -> Namer:
     """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
-    names = Names(state.names, Standing(run_dir, state.names))
+    names = Names(state.names(), Standing(run_dir))
 
     def reserve(job: Job, attempt: int) -> str:
         known = state.jobs.get(job.id)

@@ -72,7 +72,7 @@ class Engine:
         self._limits = limits
         self._now = now
         self._budget = Budget(limits.max_cost_usd, state)
-        self._breaker = Breaker(attempt.model for _, attempt in state.attempts() if attempt.fact is Fact.DONE)
+        self._breaker = Breaker(state.models_done())
         self._shelter = Shelter()
         self._recorder = Recorder(ledger, state, (self._budget, self._breaker, *listeners), self._shelter, now)
         self._state = state
@@ -184,7 +184,7 @@ class Engine:
 
         A refused token or a failing disk becomes a cause of the run's end. Nothing is written after the return.
         """
-        cancellation = Cancellation([pair for pair in self._state.attempts() if pair[1].fact is Fact.SUBMITTED])
+        cancellation = Cancellation([pair for pair in self._state.loose_attempts() if pair[1].fact is Fact.SUBMITTED])
         body = asyncio.ensure_future(self._canceller.cancel(cancellation))
         hurry = asyncio.ensure_future(self.stop.hurry.wait())
         try:

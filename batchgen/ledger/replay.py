@@ -8,58 +8,103 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from batchgen import events
 from batchgen.errors import LedgerError, printable
 from batchgen.ledger import files, lines
+from batchgen.ledger.quick import OddError, Quick
 from batchgen.state import RunState, fold
 
-_CHUNK = 1 << 20
+Batch = tuple[int, bytes, Sequence[lines.Record]]
+
+_CHUNK = 1 << 16
+"""Bytes that are read at once: lines are decoded together, and what they make should fit into a cache."""
+
 _RESTORE = "put the file back from a copy, or correct the line with an editor"
 _STARTED = b'"event":"run_started"'
 
 
 class Replay:
-    """One pass over an open ledger, from its beginning: iterate once, then ask how far it is whole.
+    """One pass over an open ledger, from its beginning: iterate or fold once, then ask how far it is whole.
 
     `whole` is the length in bytes of the good lines, `size` of everything read; `ended` is False where the last good
     line lacks its newline. `writing` refuses a ledger of a newer format.
     """
 
     def __init__(self, descriptor: int, path: Path, *, writing: bool = False) -> None:
-        self.whole = 0
-        self.size = 0
-        self.ended = True
         self._descriptor = descriptor
         self._path = path
         self._writing = writing
+        self._mark = os.urandom(8).hex().encode()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.whole = self.size = 0
+        self.ended = True
+        self._bad = self._foreign = ""
 
     def __iter__(self) -> Iterator[events.Event]:
-        bad = foreign = ""
-        for number, line in enumerate(split(self._descriptor, self._path), start=1):
+        for number, text, records in self._batches():
+            for index, record in enumerate(records):
+                exact = record if lines.is_exact(record) else lines.decode(text.split(b"\n")[index])
+                if (event := self._event(number + index, exact)) is not None:
+                    yield event
+
+    def fold(self) -> RunState:
+        """Return the RunState of the ledger: that of its events, without making all of them."""
+        quick = Quick(lambda record: self._event(0, record))
+        try:
+            with _without_collector():
+                for _, _, records in self._batches():
+                    quick.take(records)
+                return quick.state()
+        except (OddError, LedgerError):
+            # The ordinary fold knows what to make of it, or says what is wrong, and where, in the ledger's order.
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._begin()
+            return fold(self)
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the number of a line, the good lines from there on, and what they hold."""
+        number = 1
+        for text in split(self._descriptor, self._path):
+            found = None if self._bad else lines.decode_all(text, self._mark)
+            if found is None:
+                some = BytesIO(text).readlines()
+                yield from self._one_by_one(number, some)
+                number += len(some)
+            else:
+                self.size, self.whole, self.ended = self.size + len(text), self.whole + len(text), True
+                yield number, text, found
+                number += len(found)
+        if self._foreign and not self.whole:
+            # Cutting this off as a torn end would empty somebody else's file.
+            raise LedgerError(f"{self._foreign}, nor is any other; is this a run directory? Name another with -o")
+
+    def _one_by_one(self, first: int, some: Sequence[bytes]) -> Iterator[Batch]:
+        for number, line in enumerate(some, first):
             self.size += len(line)
             text = line if line.endswith(b"\n") else line.rstrip(b"\0")
             try:
                 record = lines.decode(text)
             except ValueError as problem:
-                bad = bad or self._say(number, f"not a line of a ledger ({problem})")
+                self._bad = self._bad or self._say(number, f"not a line of a ledger ({problem})")
                 if text.endswith(b"\n") and b"\0" not in text:
-                    foreign = bad
+                    self._foreign = self._bad
                 continue
-            if bad:
-                raise LedgerError(f"{bad}, with good lines after it, so no crash left it; {_RESTORE}")
+            if self._bad:
+                raise LedgerError(f"{self._bad}, with good lines after it, so no crash left it; {_RESTORE}")
             self.whole += len(text)
             self.ended = text.endswith(b"\n")
-            if (event := self._event(number, record)) is not None:
-                yield event
-        if foreign and not self.whole:
-            # Cutting this off as a torn end would empty somebody else's file.
-            raise LedgerError(f"{foreign}, nor is any other; is this a run directory? Name another with -o")
+            yield number, text, [record]
 
-    def _event(self, number: int, record: dict[str, object]) -> events.Event | None:
+    def _event(self, number: int, record: lines.Record) -> events.Event | None:
         version = record["v"]
         newer = version != events.VERSION
         if newer and self._writing:
@@ -90,31 +135,49 @@ def read(path: Path) -> Iterator[events.Event]:
 
 def load(path: Path) -> RunState:
     """Return the RunState of the ledger at `path`. Raises as `read` does."""
-    return fold(read(path))
+    descriptor = _open(path)
+    try:
+        return Replay(descriptor, path).fold()
+    finally:
+        os.close(descriptor)
 
 
 def last_started(descriptor: int, path: Path) -> events.RunStarted | None:
     """Return the latest `run_started` of a ledger open at its beginning, to name it in a message; None without one."""
     found: events.RunStarted | None = None
     with contextlib.suppress(LedgerError, ValueError):
-        for line in split(descriptor, path):
+        for line in chain.from_iterable(BytesIO(text) for text in split(descriptor, path)):
             if _STARTED in line and isinstance(event := events.from_record(lines.decode(line)), events.RunStarted):
                 found = event
     return found
 
 
 def split(descriptor: int, path: Path) -> Iterator[bytes]:
-    """Yield the lines of an open file with their newlines; the last one may have none. Raises LedgerError."""
-    carry = b""
+    """Yield an open file in pieces of whole lines; the last line may lack its newline. Raises LedgerError."""
+    begun: list[bytes] = []
     while chunk := _chunk(descriptor, path):
-        found = (carry + chunk).split(b"\n")
-        carry = found.pop()
-        for line in found:
-            yield line + b"\n"
-        if len(carry) > lines.MAX_LINE:
-            raise LedgerError(printable(f"{path}: has a line of more than 64 MiB; {_RESTORE}"))
-    if carry:
-        yield carry
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            begun.append(chunk)
+            if sum(map(len, begun)) > lines.MAX_LINE:
+                raise LedgerError(printable(f"{path}: has a line of more than 64 MiB; {_RESTORE}"))
+            continue
+        yield b"".join((*begun, chunk[:end]))
+        begun = [chunk[end:]] if end < len(chunk) else []
+    if begun:
+        yield b"".join(begun)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking, again and again, for the cycles that no JSON has."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _chunk(descriptor: int, path: Path) -> bytes:

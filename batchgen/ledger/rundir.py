@@ -19,7 +19,7 @@ from batchgen.ledger.appender import Appender
 from batchgen.ledger.files import REAL_DISK, Disk
 from batchgen.ledger.journal import Journal
 from batchgen.ledger.repair import repair
-from batchgen.state import RunState, fold
+from batchgen.state import RunState
 
 LOG_NAME = "log.jsonl"
 
@@ -127,7 +127,7 @@ class RunDirectory:
     def _take_over(self, disk: Disk, descriptor: int, host: str, now: float) -> tuple[RunState, int]:
         quiet_for = now - os.fstat(descriptor).st_mtime
         found = replay.Replay(descriptor, self.log, writing=True)
-        state = fold(found)
+        state = found.fold()
         if (other := lock.living_elsewhere(state, host, quiet_for)) is not None:
             who = f"process {other.pid} on {other.host}, started {other.time}, has not finished"
             minutes = f"{lock.QUIET_SECONDS / 60:.0f} minutes"

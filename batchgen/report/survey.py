@@ -90,10 +90,11 @@ def survey(state: RunState) -> Survey:
     """Return what one pass over all jobs of the ledger finds."""
     found = Survey()
     causes: dict[tuple[State, str, Stage], Cause] = {}
-    for job, known in state.jobs.items():
+    for job, known in state.jobs.loose.items():
         _add_cost(found, known.attempts)
         if known.attempts:
             _add_job(found, causes, job, known)
+    _add_packed(found, state)
     found.ended_badly = sorted(causes.values(), key=lambda cause: -cause.jobs)
     failed = {id(cause) for (state_word, _, _), cause in causes.items() if state_word is State.FAILED}
     found.causes = [cause for cause in found.ended_badly if id(cause) in failed]
@@ -110,6 +111,13 @@ def _add_cost(found: Survey, attempts: Iterable[Attempt]) -> None:
         )
         if attempt.estimate_usd is None and not never_taken:
             found.unpriced += 1
+
+
+def _add_packed(found: Survey, state: RunState) -> None:
+    found.files += state.jobs.files
+    for estimate, count in state.jobs.unconfirmed.items():
+        found.estimated_usd += count * Decimal(estimate or 0)
+        found.unpriced += 0 if estimate else count
 
 
 def _add_job(found: Survey, causes: dict[tuple[State, str, Stage], Cause], job: str, known: JobState) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from batchgen.store.formats import EXTENSIONS
@@ -16,13 +17,11 @@ _ENDINGS = frozenset((*EXTENSIONS, "json"))
 class Standing:
     """Knows the stems under which outputs or sidecars stood, whoever made them, when a folder was first asked about.
 
-    A folder is listed once: looking for every ending of every name would cost more than all else about a name. Stems
-    in `known` are left out, lest a long ledger's be kept twice.
+    A folder is listed once: looking for every ending of every name would cost more than all else about a name.
     """
 
-    def __init__(self, run_dir: Path, known: Container[str] = ()) -> None:
+    def __init__(self, run_dir: Path) -> None:
         self._images = run_dir / IMAGES
-        self._known = known
         self._stems: dict[str, frozenset[str]] = {}
 
     def __call__(self, name: str) -> bool:
@@ -39,8 +38,42 @@ class Standing:
             return  # Not there yet, or nothing that could be written to either.
         for file in files:
             stem, _, extension = file.rpartition(".")
-            if extension.lower() in _ENDINGS and f"{folder}/{stem}".lstrip("/") not in self._known:
+            if extension.lower() in _ENDINGS:
                 yield from map(key, {stem, stem.removesuffix("_1")})
+
+
+class Look:
+    """Tells of many files of a run directory, as `whole` does, and looks at each folder on their way only once."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._folders: dict[str, str | None] = {}
+
+    def __call__(self, path: str, size: int) -> bool:
+        """Tell whether a file of the ledger is there in its size."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = f"{self._run_dir / folder}/" if self._is_plain(folder) else None
+        base = self._folders[folder]
+        if base is None or name in ("", ".."):
+            return False
+        try:
+            found = os.lstat(base + name)
+        except (OSError, ValueError):
+            return False
+        return found.st_size == size and stat.S_ISREG(found.st_mode)
+
+    def _is_plain(self, folder: str) -> bool:
+        """Tell whether a path leads down through folders that are no links."""
+        here = self._run_dir
+        try:
+            for part in folder.split("/"):
+                here = here / part
+                if part in ("", "..") or not stat.S_ISDIR(here.lstat().st_mode):
+                    return False
+        except (OSError, ValueError):
+            return False
+        return True
 
 
 def whole(run_dir: Path, path: str, size: int) -> bool:

@@ -156,7 +156,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a submitting alone is an unknown submission",
-        "batchgen/state.py",
+        "batchgen/attempts.py",
         "    Fact.SUBMITTING: State.UNKNOWN,\n",
         "    Fact.SUBMITTING: State.NEW,\n",
         (*POINTS, "main", "--at", "after ClientRequest.send #1"),
@@ -199,7 +199,7 @@ MUTATIONS = (
     Mutation(
         "names of earlier runs are taken",
         "batchgen/cli/stream.py",
-        "    names = Names(state.names, Standing(run_dir, state.names))\n",
+        "    names = Names(state.names(), Standing(run_dir))\n",
         "    names = Names()\n",
         (*POINTS, "cancel", "--at", "before Appender.commit #3"),
     ),

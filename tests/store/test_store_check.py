@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from batchgen.store.check import Standing, whole
+from batchgen.store.check import Look, Standing
+from batchgen.store.check import whole as looked_at_alone
 
 
 @pytest.fixture
@@ -15,6 +16,14 @@ def run_dir(tmp_path: Path) -> Path:
     (tmp_path / "run" / "images" / "a" / "fox.png").write_bytes(b"12345")
     (tmp_path / "outside.png").write_bytes(b"12345")
     return tmp_path / "run"
+
+
+def whole(run_dir: Path, path: str, size: int) -> bool:
+    """Look at a file both ways: alone, and as one of many."""
+    look = Look(run_dir)
+    alone = looked_at_alone(run_dir, path, size)
+    assert look(path, size) == look(path, size) == alone
+    return alone
 
 
 def test_a_regular_file_of_the_size_is_whole(run_dir: Path) -> None:
@@ -69,7 +78,3 @@ def test_a_name_is_free_of_what_could_not_be_its_file(run_dir: Path, file: str) 
     (run_dir / "images" / file).write_bytes(b"")
     assert not Standing(run_dir)("fox")
     assert not Standing(run_dir)("missing/fox")
-
-
-def test_what_the_ledger_knows_is_not_kept_again(run_dir: Path) -> None:
-    assert not Standing(run_dir, {"a/fox"})("a/fox")

@@ -136,7 +136,11 @@ class Pictures:
 
     def whole(self, attempt: Attempt) -> bool:
         """Whether every file of a done attempt is there, in its size."""
-        return all(len(self.visible.get(path, b"")) == size for path, size in attempt.files)
+        return all(self.is_there(*file) for file in attempt.files)
+
+    def is_there(self, path: str, size: int) -> bool:
+        """Whether a file is there, in its size."""
+        return len(self.visible.get(path, b"")) == size
 
     def lose_power(self, survives: Iterable[bool]) -> None:
         """Take back the names that were not durable, except those that survive."""
@@ -222,6 +226,7 @@ class Desk:
         trouble: DiskTrouble,
     ) -> Ended:
         rules, chosen = self.rules(wishes.policy), frozenset(job.id for job in jobs[: wishes.limit])
+        stream.look(state, self.pictures.is_there)
         collecting = stream.collection(self.place.log, state, rules, self.remote.origin)
         found = self.survey(jobs, chosen, state, wishes.policy)
         if wishes.policy.fetch:

@@ -41,7 +41,7 @@ ROOMS: Mapping[str, Room] = {
     "plan": room("errors job state catalog"),
     "ledger": room("attempts errors events state", "orjson"),
     "runcomfy": room("errors job", "aiohttp yarl orjson"),
-    "store": room("errors job", "aiofiles PIL"),
+    "store": room("compact errors job", "aiofiles PIL"),
     "engine": room("errors job events state"),
     "report": room("errors job events state", "tqdm"),
     "sandbox": room("", "aiohttp PIL jsonschema_rs"),

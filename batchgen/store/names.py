@@ -12,6 +12,7 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from batchgen.compact import Fingerprints
 from batchgen.job import canonical
 
 MAX_COMPONENT = 120
@@ -79,8 +80,8 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = (), occupied: Callable[[str], bool] = lambda name: False) -> None:
         self._occupied = occupied
-        self._taken: set[str] = set()
-        self._numbered: set[str] = set()
+        self._taken = Fingerprints()
+        self._numbered = Fingerprints()
         for name in taken:
             self.add(name)
 
@@ -120,6 +121,8 @@ def key(name: str) -> str:
 
     Canonical caseless matching, Unicode 15 D145: what the strictest file systems take for the same name.
     """
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 

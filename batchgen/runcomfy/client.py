@@ -69,10 +69,12 @@ class Client:
         self._uploads = Uploads(inputs)
         self._agent = {"User-Agent": f"batchgen/{version}"}
         self._timeouts = timeouts or Timeouts()
+        self._reading_limit = _limit(self._timeouts.read, self._timeouts)
+        self._posting_limit = _limit(self._timeouts.submit, self._timeouts)
         self._max_file_bytes = max_file_bytes
         self._stack = AsyncExitStack()
         self._include_cost = True
-        self._clock_skew: float | None = None
+        self._dated: tuple[Mapping[str, str], datetime] | None = None
 
     @property
     def balance_base(self) -> str | None:
@@ -82,7 +84,7 @@ class Client:
     @property
     def clock_skew(self) -> float | None:
         """How many seconds this machine's clock is ahead of the server's, by its last dated answer."""
-        return self._clock_skew
+        return envelope.clock_skew(*self._dated) if self._dated else None
 
     @property
     def origin(self) -> str:
@@ -131,14 +133,13 @@ class Client:
     async def _post(self, job: Job, wire: _Wire) -> envelope.Reply:
         url = self._model_url(job.model, Stage.SUBMIT)
         body = await self._uploads.body(job)
-        timeout = aiohttp.ClientTimeout(total=self._timeouts.submit, connect=self._timeouts.connect)
         try:
             async with self._submits.post(
                 url,
                 data=body,
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=self._posting_limit,
                 trace_request_ctx=wire,
             ) as response:
                 return await transport.reply_of(response)
@@ -243,9 +244,8 @@ class Client:
         return await self._ask("GET", url)
 
     async def _ask(self, method: str, url: URL) -> Envelope:
-        timeout = aiohttp.ClientTimeout(total=self._timeouts.read, connect=self._timeouts.connect)
         try:
-            async with self._reads.request(method, url, allow_redirects=False, timeout=timeout) as response:
+            async with self._reads.request(method, url, allow_redirects=False, timeout=self._reading_limit) as response:
                 return self._read(await transport.reply_of(response))
         except transport.FAILURES as problem:
             kind = "unreachable" if transport.never_connected(problem) else "no_answer"
@@ -253,8 +253,8 @@ class Client:
 
     def _read(self, reply: envelope.Reply) -> Envelope:
         now = datetime.now(UTC)
-        skew = envelope.clock_skew(reply.headers, now)
-        self._clock_skew = self._clock_skew if skew is None else skew
+        if "Date" in reply.headers:
+            self._dated = reply.headers, now
         return envelope.open_envelope(reply, self._token, now)
 
     def _reading(self, read: Reading) -> Reading:
@@ -296,6 +296,10 @@ def _end_cancellation() -> None:
     """
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
+
+
+def _limit(whole: float, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=whole, connect=timeouts.connect)
 
 
 def _with_status(answer: Envelope) -> dict[str, object]:

@@ -37,16 +37,27 @@ class Reply:
 class Envelope:
     """What an answer says: its JSON object if it is one, the API's code if any, and words for people.
 
-    `readable` is False where the body broke off or was too large; `secret` is the token that no message may hold.
+    `body` is None where it broke off or was too large; `secret` is the token that no message may hold.
     """
 
     status: int
     content: dict[str, object] | None = None
     code: int | None = None
-    message: str = ""
     retry_after: float | None = None
-    readable: bool = True
+    body: bytes | None = field(default=b"", repr=False)
     secret: str = field(default="", repr=False)
+
+    @property
+    def readable(self) -> bool:
+        """Whether the body arrived whole."""
+        return self.body is not None
+
+    @property
+    def message(self) -> str:
+        """The server's words, safe to show; found when asked for, since most answers are no errors."""
+        content = _without_secret(_json(self.body), self.secret)
+        words = text_of(content) if content is not None else _plain_text(self.body or b"", self.secret)
+        return safe(words, self.secret)
 
 
 def open_envelope(reply: Reply, secret: str, now: datetime) -> Envelope:
@@ -57,14 +68,12 @@ def open_envelope(reply: Reply, secret: str, now: datetime) -> Envelope:
     """
     content = _without_secret(_json(reply.body), secret)
     code = code_of(content) if isinstance(content, dict) else None
-    words = text_of(content) if content is not None else _plain_text(reply.body or b"", secret)
     return Envelope(
         status=reply.status,
         content=content if isinstance(content, dict) else None,
         code=code,
-        message=safe(words, secret),
         retry_after=retry_after(reply.headers, now),
-        readable=reply.body is not None,
+        body=reply.body,
         secret=secret,
     )
 
@@ -122,6 +131,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     A date is held against the server's own `Date`, so that a wrong local clock does not matter.
     """
     raw = headers.get("Retry-After", "")
+    if not raw:
+        return None
     if seconds := _SECONDS.fullmatch(raw):
         return min(float(seconds[1]), MAX_RETRY_AFTER)
     until = _date(raw)

@@ -36,6 +36,7 @@ _MODERATION = re.compile(
     r"moderat|nsfw|safety|content.{0,3}policy|policy.{0,3}violation|prohibited.{0,3}content|sensitive.{0,3}content|flagged",
     re.IGNORECASE,
 )
+_TROUBLE = frozenset(("error", "error_code", "error_message"))
 _OUTCOMES = {
     "cancelled": CancelOutcome.CANCELLED,
     "canceled": CancelOutcome.CANCELLED,
@@ -171,6 +172,8 @@ def dollars(value: object) -> Decimal | None:
 
 def _error(body: Mapping[str, object], phase: Phase) -> ErrorInfo | None:
     """The reason of a failed run; None where there is no sign of one."""
+    if phase is not Phase.FAILED and _TROUBLE.isdisjoint(body):
+        return None
     error = body.get("error")
     words = envelope.text_of(error)
     if phase is Phase.FAILED:

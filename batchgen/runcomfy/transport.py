@@ -11,7 +11,8 @@ from batchgen.runcomfy.envelope import Reply
 MAX_JSON_BYTES = 8 * 1024 * 1024
 """The largest JSON body that is read."""
 
-_KEEPALIVE = 30.0
+_KEEPALIVE = 5.0
+"""Seconds: a connection that was idle for longer may be closed at its other end by now."""
 
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 """How aiohttp says that no answer, or no whole answer, came."""

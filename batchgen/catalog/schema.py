@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from typing import Protocol
 
 import jsonschema_rs
@@ -115,7 +115,8 @@ def from_live(model_id: str, live: object) -> ModelSpec:
 
 @cache
 def _bundled() -> Mapping[str, ModelSpec]:
-    document = json.loads(resources.files("batchgen.catalog").joinpath("schemas.json").read_text("utf-8"))
+    content = pkgutil.get_data("batchgen.catalog", "schemas.json")  # importlib.resources loads tempfile and more.
+    document = json.loads(content or b"")
     return {
         model_id: build(model_id, entry["input_schema"], entry["count_field"], tuple(entry["sources"]))
         for model_id, entry in document["models"].items()

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchgen import errors
 from batchgen.cli.choice import Choice
-from batchgen.cli.manner import Manner
-from batchgen.engine.scheduler import Limits
 from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.sections import Limits as ManifestLimits
 from batchgen.manifest.yamltext import MAX_BYTES
 from batchgen.plan import Policy
+
+if TYPE_CHECKING:
+    from batchgen.cli.manner import Manner
+    from batchgen.engine.scheduler import Limits
 
 BUDGET = "BATCHGEN_MAX_COST_USD"
 
@@ -58,6 +60,9 @@ def manner(given: Mapping[str, Any], limits: ManifestLimits | None, environ: Map
 
     Raises UsageError for a `BATCHGEN_MAX_COST_USD` that is not an amount.
     """
+    from batchgen.cli.manner import Manner  # With the engine, which a plan does without.
+    from batchgen.engine.scheduler import Limits
+
     return Manner(
         limits=Limits() if limits is None else _engine_limits(limits, environ),
         max_time=None if limits is None else limits.max_time,
@@ -73,6 +78,8 @@ def manner(given: Mapping[str, Any], limits: ManifestLimits | None, environ: Map
 
 
 def _engine_limits(limits: ManifestLimits, environ: Mapping[str, str]) -> Limits:
+    from batchgen.engine.scheduler import Limits
+
     return Limits(
         concurrency=limits.concurrency,
         downloads=limits.downloads,

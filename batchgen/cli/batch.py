@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import batchgen
 from batchgen import errors, events
-from batchgen.cli import console, stream
+from batchgen.cli import console, presence
 from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.cli.manner import Manner
 from batchgen.cli.shortfalls import Shortfalls
@@ -159,8 +159,8 @@ class Batch:
         if self.journal.failed is not None:
             causes = (*causes, Cause(Why.DISK, str(self.journal.failed)))
         # Files are known by looking only: what was collected again, or made by another attempt, is there.
-        whole = stream.wholeness(self.place.path)
-        self.state.counts["missing"] = len(stream.missing(self.state, whole))
+        whole = presence.wholeness(self.place.path)
+        self.state.counts["missing"] = len(presence.missing(self.state, whole))
         ended = verdict(causes, self.state.counts)
         try:
             await engine.recorder.record(self._run_finished(ended))

@@ -1,8 +1,10 @@
-"""Reaching the API: the environment's token and address, or a sandbox of our own."""
+"""Reaching the API: the environment's token and address, or a sandbox of our own.
+
+What a network needs is imported by who uses it: most plans need none, and it is half of their time.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +18,6 @@ from typing import TYPE_CHECKING, TypeVar
 import batchgen
 from batchgen import errors
 from batchgen.catalog.price import base_price_of
-from batchgen.cli.sandbox_process import sandbox_process
 from batchgen.job import InputFile
 from batchgen.runcomfy import base, token
 
@@ -78,7 +79,7 @@ async def connected(
 
     `inputs` are the local files that jobs may send.
     """
-    from batchgen.runcomfy.client import Client  # aiohttp is a third of a plan's time, and most plans need no network
+    from batchgen.runcomfy.client import Client
 
     if not to.is_sandbox:
         async with Client(
@@ -86,6 +87,8 @@ async def connected(
         ) as client:
             yield client
         return
+    from batchgen.cli.sandbox_process import sandbox_process
+
     async with (
         sandbox_process(sandbox_folder) as origin,
         Client(base=origin, token=to.token, name=SANDBOX, allow_hosts=allow_hosts, inputs=inputs) as client,
@@ -98,6 +101,8 @@ async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 
     Raises UnavailableError then; every other error is as `ask` raises it.
     """
+    import asyncio
+
     for pause in _PAUSES:
         try:
             return await ask()
@@ -127,6 +132,8 @@ async def base_prices(client: Client, models: Iterable[str]) -> dict[str, Decima
 
 async def balance(client: Client) -> Decimal | None:
     """Return the account's balance in USD, None where it cannot be read: nothing is kept waiting for it."""
+    import asyncio
+
     if client.balance_base is None:
         return None
     try:

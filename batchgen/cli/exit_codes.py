@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from batchgen import errors
-from batchgen.engine.stop import Cause, Why
+from batchgen.engine.cause import Cause, Why
 from batchgen.state import State
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import assemble, console, planning, sidecars, stream
+from batchgen.cli import assemble, console, planning, presence, sidecars, stream
 from batchgen.cli.batch import Batch, Opening
 from batchgen.cli.command_line import offers, program
 from batchgen.cli.connect import connected
@@ -27,9 +27,9 @@ def fetch_run(run: Path, given: Mapping[str, Any]) -> int:
 
 async def _fetch(given: Mapping[str, Any], held: Held) -> int:
     folder, state = held.folder, held.state
-    stream.look(state, Look(folder.path))
+    presence.look(state, Look(folder.path))
     last = state.last_started
-    rules = stream.Rules(Policy(fetch=True), lambda job: None, stream.wholeness(folder.path))
+    rules = stream.Rules(Policy(fetch=True), lambda job: None, presence.wholeness(folder.path))
     collecting = stream.collection(folder.log, state, rules, held.account.origin)
     counts = {**state.counts, "missing": sum(work.again for work in collecting)}
     resume = f"{program()} fetch {shlex.quote(str(folder.path))}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batchgen import errors, plan
 from batchgen.catalog import compare, price
-from batchgen.cli import console, loop, stream
+from batchgen.cli import console, presence, stream
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import SANDBOX, account, balance, base_prices, connected
 from batchgen.errors import Problem
@@ -41,7 +41,7 @@ def rules_of(choice: Choice, loaded: Loaded, base: Prices) -> stream.Rules:
     def price_of(job: Job) -> price.Cost | None:
         return price.estimate(pricing, base.get(job.model), specs[job.model], job.input)
 
-    return stream.Rules(choice.policy, price_of, stream.wholeness(loaded.place.path))
+    return stream.Rules(choice.policy, price_of, presence.wholeness(loaded.place.path))
 
 
 def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules) -> Survey:
@@ -194,7 +194,7 @@ def show_plan(choice: Choice, *, as_json: bool, command: str) -> int:
     """Print what `run` would do. Asks the catalog for prices where a token is at hand; sends nothing that costs."""
     loaded = load_manifest(choice)
     state = read_state(loaded.place.path) if is_run_directory(loaded.place.path) else RunState()
-    stream.look(state, Look(loaded.place.path))
+    presence.look(state, Look(loaded.place.path))
     base, balance_usd = _live(choice, models_without_price(loaded))
     rules = rules_of(choice, loaded, base)
     found = survey(choice, loaded, state, rules)
@@ -222,5 +222,7 @@ def _live(choice: Choice, models: list[str]) -> tuple[Prices, Decimal | None]:
     async def ask() -> tuple[Prices, Decimal | None]:
         async with connected(to, Path()) as client:
             return await base_prices(client, models), await balance(client)
+
+    from batchgen.cli import loop  # With asyncio.
 
     return loop.run(ask())

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchgen import errors
 from batchgen.catalog import pin
-from batchgen.cli import assemble, console, loop, planning, stream
+from batchgen.cli import assemble, console, loop, planning, presence, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.command_line import lasting, offers
@@ -33,7 +33,7 @@ def run_manifest(choice: Choice, given: Mapping[str, Any], command: str) -> int:
     trouble = DiskTrouble()
     with loaded.place.open_for_writing(on_failure=trouble) as (journal, state):
         planning.check_origin(state, to.origin)
-        stream.look(state, Look(loaded.place.path))
+        presence.look(state, Look(loaded.place.path))
         kept = dataclasses.replace(loaded, manifest=snapshot(loaded.manifest, loaded.place))
         return loop.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
 

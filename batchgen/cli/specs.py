@@ -15,7 +15,6 @@ from batchgen import errors
 from batchgen.catalog import pin, schema
 from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import did_you_mean, listed
-from batchgen.cli import loop
 from batchgen.cli.connect import account, connected, patiently
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def live_spec(model: str, *, refresh: bool = False) -> ModelSpec | None:
     async def ask() -> ModelSpec | None:
         async with connected(to, Path()) as client:
             return await spec_at(client, model)
+
+    from batchgen.cli import loop  # With asyncio, which few manifests need.
 
     return loop.run(ask())
 

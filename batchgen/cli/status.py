@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from batchgen.cli import console, place, stream
+from batchgen.cli import console, place, presence
 from batchgen.ledger import lock
 from batchgen.ledger.rundir import read_state
 from batchgen.report import status
@@ -18,8 +18,8 @@ def show_status(run: Path, *, as_json: bool) -> None:
     """Print the status of a run directory, or of a manifest's. Raises ManifestError and LedgerError."""
     folder = place.find_run(run)
     state = read_state(folder)
-    stream.look(state, Look(folder))
-    state.counts["missing"] = len(stream.missing(state, stream.wholeness(folder)))
+    presence.look(state, Look(folder))
+    state.counts["missing"] = len(presence.missing(state, presence.wholeness(folder)))
     shown = status.status(state, folder, time.time(), running=_is_running(state))
     if as_json:
         console.show_json(shown)

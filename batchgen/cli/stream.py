@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchgen import errors, events, plan
+from batchgen.cli import presence
 from batchgen.engine.ports import Namer, Step, Work
 from batchgen.job import Job
 from batchgen.ledger import replay
 from batchgen.plan import Policy, Price, Whole
 from batchgen.state import Attempt, Fact, RunState
-from batchgen.store.check import Standing, whole
+from batchgen.store.check import Standing
 from batchgen.store.names import Names, render
-
-There = Callable[[str, int], bool]
-"""Whether a file of the ledger, path and size, is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def collection(log: Path, state: RunState, rules: Rules, origin: str) -> list[Wo
     A request is asked only at the API it was sent to: raises UsageError where that is not `origin`. Deleted pictures
     made elsewhere are simply not fetched again.
     """
-    lost = missing(state, rules.whole)
+    lost = presence.missing(state, rules.whole)
     done = jobs_of(replay.read(log), lost)
     found = []
     for job_id, attempt in plan.to_collect(state, rules.policy, rules.whole):
@@ -60,26 +58,6 @@ def work(collecting: Sequence[Work], jobs: Iterable[Job], state: RunState, rules
     posts = plan.to_post(jobs, state, price=rules.price, policy=rules.policy, whole=rules.whole, settled=settled)
     for post in posts:
         yield None if post is None else Work(Step.POST, post.job, post.attempt, post.cost.high if post.cost else None)
-
-
-def wholeness(run_dir: Path) -> Whole:
-    """Return what looks whether a done attempt's files are there."""
-    return lambda attempt: all(whole(run_dir, path, size) for path, size in attempt.files)
-
-
-def look(state: RunState, is_there: There) -> None:
-    """Look at the files of all packed jobs, once, and loosen those whose files are not all there."""
-    for job_id in [job for job, files in state.jobs.packed_files() if not all(is_there(*file) for file in files)]:
-        state.jobs.loosen(job_id)
-
-
-def missing(state: RunState, is_whole: Whole) -> frozenset[str]:
-    """Return the ids of done jobs whose files are not all there, by the `look` at packed ones that was before."""
-    return frozenset(
-        job_id
-        for job_id, known in state.jobs.loose.items()
-        if known.attempts and known.best.fact is Fact.DONE and not is_whole(known.best)
-    )
 
 
 def jobs_of(history: Iterable[events.Event], wanted: frozenset[str]) -> dict[str, Job]:

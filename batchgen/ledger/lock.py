@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -73,6 +72,8 @@ def boot_id() -> str:
 
 
 def _boot_time() -> str:
+    import subprocess  # On macOS alone.
+
     command = ["/usr/sbin/sysctl", "-n", "kern.boottime"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()  # noqa: S603

@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchgen.errors import DiskError, LedgerError, LockedError, printable
 from batchgen.ledger import files, lock, replay
-from batchgen.ledger.appender import Appender
 from batchgen.ledger.files import REAL_DISK, Disk
-from batchgen.ledger.journal import Journal
 from batchgen.ledger.repair import repair
 from batchgen.state import RunState
+
+if TYPE_CHECKING:
+    from batchgen.ledger.journal import Journal
 
 LOG_NAME = "log.jsonl"
 
@@ -104,6 +106,9 @@ class RunDirectory:
         rule about other hosts; `on_failure` is the journal's. Raises LockedError, DiskError and LedgerError (damaged,
         of a newer format, or no run there).
         """
+        from batchgen.ledger.appender import Appender  # With asyncio, which readers do without.
+        from batchgen.ledger.journal import Journal
+
         if create:
             files.make_folder_durably(disk, self.images)
             # Looked at again before each write, but found here it has cost nothing yet.

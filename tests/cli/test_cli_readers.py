@@ -22,7 +22,8 @@ from batchgen.catalog import schema
 from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
 from batchgen.ledger import lines
-from batchgen.manifest import Overrides, load
+from batchgen.manifest.loader import load
+from batchgen.manifest.overrides import Overrides
 from batchgen.report import exporting
 from batchgen.state import State
 

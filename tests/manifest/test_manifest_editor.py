@@ -10,7 +10,9 @@ import pytest
 
 from batchgen.catalog import schema
 from batchgen.job import Json
-from batchgen.manifest import Overrides, editor, load, yamltext
+from batchgen.manifest import editor, yamltext
+from batchgen.manifest.loader import load
+from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.problems import Problems
 
 SAMPLES = sorted((Path(__file__).parents[2] / "sample_manifests").glob("*.yaml"))

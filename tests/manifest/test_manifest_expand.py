@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from batchgen import job
 from batchgen.catalog.schema import ModelSpec, build, bundled
 from batchgen.job import Job, Json
-from batchgen.manifest import Manifest, Overrides, load
+from batchgen.manifest.loader import load
+from batchgen.manifest.manifest import Manifest
+from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.seeds import Seeds
 
 MODEL = "google/nano-banana-2/text-to-image"

@@ -10,7 +10,10 @@ import pytest
 
 from batchgen import errors
 from batchgen.catalog.schema import bundled
-from batchgen.manifest import Manifest, Overrides, keys, load
+from batchgen.manifest import keys
+from batchgen.manifest.loader import load
+from batchgen.manifest.manifest import Manifest
+from batchgen.manifest.overrides import Overrides
 
 MODEL = "google/nano-banana-2/text-to-image"
 HEAD = f"model: {MODEL}\n"

@@ -12,7 +12,10 @@ from PIL import Image
 from batchgen import errors
 from batchgen.catalog import schema
 from batchgen.job import InputFile
-from batchgen.manifest import Manifest, Overrides, load, media
+from batchgen.manifest import media
+from batchgen.manifest.loader import load
+from batchgen.manifest.manifest import Manifest
+from batchgen.manifest.overrides import Overrides
 
 EDIT = "google/nano-banana-2/edit"
 HEAD = f"model: {EDIT}\nprompts: [a]\n"

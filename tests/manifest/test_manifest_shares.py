@@ -17,7 +17,9 @@ from batchgen.catalog import price
 from batchgen.catalog.price import Pricing
 from batchgen.catalog.schema import ModelSpec, build, bundled
 from batchgen.job import Job, Json
-from batchgen.manifest import Manifest, Overrides, load
+from batchgen.manifest.loader import load
+from batchgen.manifest.manifest import Manifest
+from batchgen.manifest.overrides import Overrides
 from batchgen.state import RunState
 
 MODEL = "google/nano-banana-2/text-to-image"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from batchgen.catalog.schema import bundled
 from batchgen.job import InputFile, Job, Json, make_job
-from batchgen.manifest import Overrides, load
+from batchgen.manifest.loader import load
+from batchgen.manifest.overrides import Overrides
 from batchgen.manifest.sidecar import one_job
 
 MODEL = "google/nano-banana-2/text-to-image"

@@ -13,7 +13,9 @@ from PIL import Image
 
 from batchgen import errors
 from batchgen.catalog.schema import bundled
-from batchgen.manifest import Overrides, load, media
+from batchgen.manifest import media
+from batchgen.manifest.loader import load
+from batchgen.manifest.overrides import Overrides
 
 MODEL = "google/nano-banana-2/text-to-image"
 EDIT = "google/nano-banana-2/edit"

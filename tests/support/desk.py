@@ -21,7 +21,7 @@ from unittest import mock
 
 from batchgen import events, plan
 from batchgen.catalog.price import Cost
-from batchgen.cli import stream
+from batchgen.cli import presence, stream
 from batchgen.cli.batch import DiskTrouble
 from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.engine.ports import Opener
@@ -226,7 +226,7 @@ class Desk:
         trouble: DiskTrouble,
     ) -> Ended:
         rules, chosen = self.rules(wishes.policy), frozenset(job.id for job in jobs[: wishes.limit])
-        stream.look(state, self.pictures.is_there)
+        presence.look(state, self.pictures.is_there)
         collecting = stream.collection(self.place.log, state, rules, self.remote.origin)
         found = self.survey(jobs, chosen, state, wishes.policy)
         if wishes.policy.fetch:
@@ -251,7 +251,7 @@ class Desk:
         if isinstance(end, Interrupt):
             asyncio.get_running_loop().call_later(end.after, _interrupt, engine.stop, end)
         causes = await engine.run(source)
-        state.counts["missing"] = len(stream.missing(state, rules.whole))
+        state.counts["missing"] = len(presence.missing(state, rules.whole))
         ended = verdict(causes, state.counts)
         await engine.recorder.record(
             events.RunFinished(

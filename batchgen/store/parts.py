@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from batchgen.store.disk import Disk
 from batchgen.store.formats import HEAD_BYTES
+from batchgen.store.names import component
 
 IMAGES = "images"
 """The folder of a run directory that holds outputs and parts."""
@@ -23,7 +24,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 def part_name(job: str, attempt: int, number: int) -> str:
     """Return the file name of an attempt's output number `number`, from 1, while it arrives."""
-    return f".{job}-{attempt}-{number}{_SUFFIX}"
+    # A job's id comes from the ledger, too: one that holds a slash must not lead out of the folder.
+    return f".{component(job)}-{attempt}-{number}{_SUFFIX}"
 
 
 class Part(io.BufferedIOBase):

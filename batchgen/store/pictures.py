@@ -5,6 +5,8 @@ A header alone proves nothing: a download cut short has a perfect one.
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import BinaryIO
 
 from PIL import Image
@@ -15,6 +17,11 @@ from batchgen.store.formats import Format
 
 MAX_PIXELS = 256_000_000
 """The largest picture that is decoded; 4K is 16 million."""
+
+LARGE_PIXELS = 32_000_000
+"""Larger pictures are decoded one at a time: at the bound each takes a gigabyte, and a few kilobytes ask for it."""
+
+_large = threading.Lock()
 
 # Pillow warns on standard error above this and refuses twice as much, also inside a file's later frames.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -47,11 +54,12 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
         width, height = opened.size
         if width * height > max_pixels:
             raise Image.DecompressionBombError
-        # A PNG's checksums, and what follows its last pixel, are read here alone; the object is spent then.
-        opened.verify()
-    file.seek(0)
-    with Image.open(file, formats=[name]) as picture:
-        picture.load()
+        with _large if width * height > LARGE_PIXELS else nullcontext():
+            # A PNG's checksums, and what follows its last pixel, are read here alone; the object is spent then.
+            opened.verify()
+            file.seek(0)
+            with Image.open(file, formats=[name]) as picture:
+                picture.load()
     return width, height
 
 

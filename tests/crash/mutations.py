@@ -108,7 +108,7 @@ MUTATIONS = (
     Mutation(
         "a picture arrives under a hidden name",
         "batchgen/store/parts.py",
-        '    return f".{job}-{attempt}-{number}{_SUFFIX}"\n',
+        '    return f".{component(job)}-{attempt}-{number}{_SUFFIX}"\n',
         '    return f"{job}-{attempt}-{number}.jpg"\n',
         (*POINTS, "main", "--at", "after RealDisk.write image #1"),
     ),

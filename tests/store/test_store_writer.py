@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
 from batchgen.ledger.files import REAL_DISK, RealDisk
-from batchgen.store import clean_parts
+from batchgen.store import clean_parts, pictures
 from batchgen.store.writer import Limits, Store
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -437,6 +439,59 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(store: Store, tmp_path: 
     with pytest.raises(errors.DiskError):
         save(store, opener(picture()), name=name)
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("job", ["/../../../outside", "/" * 20 + "..", "\0", "a" * 300, ".."])
+def test_a_job_id_of_a_hostile_ledger_leads_no_part_out_of_the_folder(tmp_path: Path, job: str) -> None:
+    seen: list[str] = []
+    run_dir = tmp_path / "a" / "b" / "run"
+    run_dir.mkdir(parents=True)
+
+    async def run() -> None:
+        def opened() -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+            return opener(noise(700), pause=look())()
+
+        async def look() -> None:
+            seen.extend(files_in(tmp_path))
+
+        with Store(run_dir, disk=REAL_DISK) as store:
+            await store.save([opened], job=Job(job, 1, "some/model", {}), attempt=1, name="fox")
+
+    asyncio.run(run())
+    assert len(seen) == 1
+    assert seen[0].startswith("a/b/run/images/.")
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A few kilobytes can ask for a gigabyte of memory; four at once would ask for four."""
+    inside, most = [0], [0]
+    load = PngImageFile.load
+
+    def counted(self: PngImageFile) -> object:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        inside[0] -= 1
+        return load(self)
+
+    async def run() -> None:
+        with Store(tmp_path, disk=REAL_DISK) as store:
+            await asyncio.gather(
+                *(
+                    store.save(
+                        [opener(picture())], job=Job(f"{number:032x}", 1, "a/b", {}), attempt=1, name=f"{number}"
+                    )
+                    for number in range(8)
+                )
+            )
+
+    monkeypatch.setattr(PngImageFile, "load", counted)
+    asyncio.run(run())
+    assert most[0] > 1
+    most[0] = 0
+    monkeypatch.setattr(pictures, "LARGE_PIXELS", 100)
+    asyncio.run(run())
+    assert most[0] == 1
 
 
 def test_leftover_parts_are_swept_and_nothing_else(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Protocol
 
 import yaml
@@ -22,6 +23,8 @@ from batchgen.manifest.problems import Place, Problems
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
+MAX_DIRECTIVES = 64
+"""Lines that begin with %: libyaml holds every %TAG against every other, which takes minutes for some megabytes."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = re.compile(r"(?:null|Null|NULL|~|)")
@@ -32,6 +35,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _MAX_DIGITS = 40
 _FOREIGN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 _STRING_TAG = "tag:yaml.org,2002:str"
 _QUOTE_HINT = "text that starts with one of {}[]*&!|>%@`#\"' or holds ': ' or ' #' must be in quotes"
 
@@ -134,6 +138,10 @@ def _decoded(data: bytes, file: str, problems: Problems, *, placed: bool) -> str
     except UnicodeDecodeError as error:
         line, column = _line_and_column(data[: error.start].decode("utf-8", "replace"))
         problems.add(Place(file, line, column), "not UTF-8", "save the file as UTF-8")
+        return None
+    if next(islice(_DIRECTIVE.finditer(text), MAX_DIRECTIVES, None), None) is not None:
+        hint = "indent them, or put the text they belong to in quotes"
+        problems.add(Place(file), f"more than {MAX_DIRECTIVES} lines begin with %", hint)
         return None
     foreign = _FOREIGN.search(text)
     if foreign is None:

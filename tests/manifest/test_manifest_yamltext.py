@@ -87,6 +87,7 @@ def test_keys_and_values_know_their_places() -> None:
         ("a: .nan\n", "m.yaml:1:4: .nan is not a finite number"),
         ("a: -.INF\n", "m.yaml:1:4: -.INF is not a finite number"),
         ("a: 99999999999999999999\n", "m.yaml:1:4: a whole number must fit in 64 bits"),
+        ("%TAG !a! tag:x,2000:\n" * 65 + "---\na: 1\n", "m.yaml: more than 64 lines begin with %"),
         ("a: " + "9" * 5000, "m.yaml:1:4: a number of 5000 digits is too wide"),
         (b"a: 1\nb: x\xff\n", "m.yaml:2:5: not UTF-8"),
         (b"\xff\xfea\x00", "m.yaml:1:1: not UTF-8"),

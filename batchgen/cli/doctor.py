@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -95,8 +95,8 @@ def _checks(manifest: Path | None, output_dir: Path | None, environ: Mapping[str
         heard = loop.run(_ask(Account(origin, secret, url), models, found_token))
     else:
         heard = _unheard(found_token, "needs a token and an address")
-    checks = [heard.token, address, heard.catalog, heard.balance, heard.clock, _folder(manifest, output_dir)]
-    return [*checks, *read, _prices(heard.prices, models, loaded, environ)]
+    said = [heard.token, *_token_file(environ), address, heard.catalog, heard.balance, heard.clock]
+    return [*said, _folder(manifest, output_dir), *read, _prices(heard.prices, models, loaded, environ)]
 
 
 def _address(environ: Mapping[str, str]) -> tuple[Check, str, str]:
@@ -116,6 +116,12 @@ def _token(environ: Mapping[str, str]) -> tuple[Check, str]:
         return Check.wrong("token", problem), ""
     variable = next((name for name in token.VARIABLES if environ.get(name)), "the official tool's token file")
     return Check("token", Status.OK, f"found in {variable}"), secret
+
+
+def _token_file(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Tell of a token file that others can read; of a sound one there is nothing to say."""
+    for path in token.loose_files(environ):
+        yield Check("token file", Status.WARNING, f"{path} can be read by others", f"chmod 600 {path}")
 
 
 def _unheard(found_token: Check, why: str) -> _Heard:

@@ -49,9 +49,8 @@ def _of_token(carried: Mapping[str, str], environ: Mapping[str, str]) -> Iterato
         why = "the token is set in this shell only" if shell_only else str(problem).partition(";")[0]
         yield f"a schedule finds no token: {why}; {TO_KEEP_IT}"
         return
-    for path in token.files(there):
-        if path.exists() and path.stat().st_mode & 0o077:
-            yield f"{path} can be read by others; chmod 600 {path}"
+    for path in token.loose_files(there):
+        yield f"{path} can be read by others; chmod 600 {path}"
 
 
 def _of_places(planned: Planned, *, systemd: bool) -> Iterator[str]:

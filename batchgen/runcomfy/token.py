@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -66,6 +67,14 @@ def files(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(home) / ".config" / "runcomfy" / "token.json"
         if sys.platform == "darwin":
             yield Path(home) / "Library" / "Application Support" / "runcomfy" / "token.json"
+
+
+def loose_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the token files that others than their owner may read or change; a credential is systemd's own business."""
+    for path in files(environ):
+        with suppress(OSError):
+            if path.name != CREDENTIAL and path.stat().st_mode & 0o077:
+                yield path
 
 
 def _from_file(path: Path) -> str | None:

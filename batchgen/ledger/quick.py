@@ -13,10 +13,10 @@ from operator import itemgetter
 from typing import Any
 
 from batchgen import events
-from batchgen.attempts import money_of
 from batchgen.ledger import lines
 from batchgen.ledger.lines import Record
 from batchgen.state import RunState
+from batchgen.state.attempts import money_of
 
 _JOB, _TIME, _ATTEMPT = itemgetter("job"), itemgetter("time"), itemgetter("attempt")
 _NAME, _MODEL, _API, _REQUEST = itemgetter("name"), itemgetter("model"), itemgetter("api"), itemgetter("request_id")
@@ -92,9 +92,9 @@ class Quick:
     def _apply(self, record: Record) -> None:
         """Take an event in the ordinary way. A run's own ones count all jobs anew, so nothing stays behind them."""
         event = self._event(record)
-        if isinstance(event, events.Done):
-            self._pack()  # Who finished last is told apart from who finished before.
         if isinstance(event, events.JobEvent):
+            if isinstance(event, events.Done) or (event.job in self._named and event.job not in self._begun):
+                self._pack()  # The job may be among the rows; and who finished last is told from who did before.
             self._release([event.job])
             self._named[event.job] = None
         elif event is not None:
@@ -149,6 +149,7 @@ class Quick:
             if attempts.count(1) != len(attempts) or set(map(type, attempts)) != {int}:
                 raise OddError
         _text(map(_TIME, begun))
+        _text(map(_REQUEST, taken))
         models, estimates = list(map(_MODEL, begun)), _values(begun, "cost_estimate_usd")
         if models != list(map(_MODEL, done)) or estimates != _values(done, "cost_estimate_usd"):
             raise OddError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from batchgen.errors import LedgerError
@@ -139,6 +139,12 @@ def histories(draw: st.DrawFn) -> bytes:
     return b"".join(made)
 
 
+def story(*words: str, **changed: object) -> bytes:
+    """Return a ledger of these events of one job, the second one `changed`."""
+    made = [event(word, "a" * 32, **(changed if place == 1 else {})) for place, word in enumerate(words)]
+    return b"".join(line(number, one) for number, one in enumerate(made))
+
+
 def said(read: Callable[[], RunState]) -> object:
     """Return everything a fold says, or the mistake it tells of."""
     try:
@@ -169,6 +175,8 @@ def said(read: Callable[[], RunState]) -> object:
 
 @pytest.mark.parametrize("chunk", [200, 1 << 16])
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(content=story("submitting", "submitted", "done", "submitting"))
+@example(content=story("submitting", "submitted", "done", request_id=None))
 @given(content=histories())
 def test_the_quick_fold_is_the_fold_of_the_events(
     content: bytes, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

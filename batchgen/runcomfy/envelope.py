@@ -81,7 +81,7 @@ def open_envelope(reply: Reply, secret: str, now: datetime) -> Envelope:
 def safe(words: str, secret: str) -> str:
     """Return foreign words without the token, cut and safe for a terminal."""
     # Before cutting: half a token is a leak too.
-    return errors.printable(words.replace(secret, "[token]") if secret else words)
+    return errors.printable(_hidden(words, secret))
 
 
 def code_of(content: Mapping[str, object]) -> int | None:
@@ -167,14 +167,15 @@ def _without_secret(content: object, secret: str) -> object:
     """Return JSON without the token, whatever way the answer spelled it; None for JSON nested absurdly deep."""
     try:
         # Written again, the token has one spelling; that it is nowhere is seen at once.
-        return _cleaned(content, secret) if secret and orjson.dumps(secret)[1:-1] in orjson.dumps(content) else content
+        held = secret and orjson.dumps(secret)[1:-1].lower() in orjson.dumps(content).lower()
+        return _cleaned(content, secret) if held else content
     except (orjson.JSONEncodeError, RecursionError):
         return None
 
 
 def _cleaned(value: object, secret: str) -> object:
     if isinstance(value, str):
-        return value.replace(secret, "[token]")
+        return _hidden(value, secret)
     if isinstance(value, list):
         return [_cleaned(item, secret) for item in value]
     if isinstance(value, dict):
@@ -182,9 +183,14 @@ def _cleaned(value: object, secret: str) -> object:
     return value
 
 
+def _hidden(text: str, secret: str) -> str:
+    """Return a text without the token, in small letters or capitals: some words are folded before they are shown."""
+    return re.sub(re.escape(secret), "[token]", text, flags=re.IGNORECASE) if secret else text
+
+
 def _plain_text(body: bytes, secret: str) -> str:
     text = body.decode("utf-8", "replace")
-    text = (text.replace(secret, "[token]") if secret else text)[: 4 * 1024]
+    text = _hidden(text, secret)[: 4 * 1024]
     if "<" in text:
         text = _TAG.sub(" ", text)
     return " ".join(text.split())[:300]

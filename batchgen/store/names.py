@@ -12,8 +12,8 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from batchgen.compact import Fingerprints
 from batchgen.job import canonical
+from batchgen.store.fingerprints import Fingerprints
 
 MAX_COMPONENT = 120
 """Bytes of UTF-8 for a folder or a stem: leaves room for `_<job>`, attempt, number and extension below 255."""

@@ -156,7 +156,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a submitting alone is an unknown submission",
-        "batchgen/attempts.py",
+        "batchgen/state/attempts.py",
         "    Fact.SUBMITTING: State.UNKNOWN,\n",
         "    Fact.SUBMITTING: State.NEW,\n",
         (*POINTS, "main", "--at", "after ClientRequest.send #1"),
@@ -205,10 +205,10 @@ MUTATIONS = (
     ),
     Mutation(
         "a done is never undone",
-        "batchgen/state.py",
+        "batchgen/state/fold.py",
         "        if attempt.fact is Fact.DONE and not isinstance(event, events.Done):\n",
         "        if False:\n",
-        (*PYTEST, "tests/test_state.py"),
+        (*PYTEST, "tests/state/test_state.py"),
     ),
     Mutation(
         "a ledger that cannot be written ends all POSTs",

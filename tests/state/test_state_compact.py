@@ -1,4 +1,4 @@
-"""Packed rows and fingerprints say what a dict and a set would."""
+"""Packed rows say what a dict would, in little room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.compact import Fingerprints, Packed, Shelf
+from batchgen.state.compact import Packed, Shelf
+from batchgen.store.fingerprints import Fingerprints
 
 
 def key(number: int) -> str:
@@ -97,15 +98,7 @@ def test_a_packed_dict_is_a_dict(steps: list[tuple[str, int, str]]) -> None:
         assert (one in packed) == (one in plain)
 
 
-@given(some=st.lists(st.text(max_size=5)), others=st.lists(st.text(max_size=5)))
-def test_fingerprints_know_what_they_were_told(some: list[str], others: list[str]) -> None:
-    marks = Fingerprints()
-    for text in some:
-        marks.add(text)
-    assert [text in marks for text in (*some, *others)] == [text in set(some) for text in (*some, *others)]
-
-
-def test_fingerprints_and_rows_take_little_room() -> None:
+def test_rows_and_fingerprints_of_names_take_little_room() -> None:
     """At 50,000 entries 100 bytes a job for its row and its name, of which a dict of ids alone would take more."""
     tracemalloc.start()
     made, marks = Shelf(), Fingerprints()

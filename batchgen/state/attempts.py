@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 
 from batchgen import events
-from batchgen.compact import Packed
 from batchgen.errors import ErrorInfo
+from batchgen.state.compact import Packed
 
 ZERO = Decimal(0)
 

@@ -7,23 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from batchgen import events
-from batchgen.attempts import STATE_OF, ZERO, Attempt, Fact, Jobs, JobState, State, Tier, money_of
 from batchgen.errors import Stage
-
-__all__ = [
-    "PACK",
-    "STATE_OF",
-    "ZERO",
-    "Attempt",
-    "Fact",
-    "JobState",
-    "Jobs",
-    "RunState",
-    "State",
-    "Taken",
-    "Tier",
-    "fold",
-]
+from batchgen.state.attempts import ZERO, Attempt, Fact, Jobs, JobState, State, Tier, money_of
 
 PACK = 512
 """So many done jobs are packed at once."""

@@ -60,9 +60,9 @@ class _Pass:
         for row in rows(source, self._problems):
             empty = False
             self._row(row)
-            if row.record is not None and not columns.issuperset(row.cells):
+            if row.record is not None and len(columns) < _MAX_NAMES and not columns.issuperset(row.cells):
                 self._columns(row, [name for name in row.cells if name not in columns])
-                columns.update(row.cells if len(columns) < _MAX_NAMES else ())
+                columns.update(row.cells)
         if isinstance(source, PromptFile) and empty:
             self.found.whole = False
             if len(self._problems.errors) == before:

@@ -177,6 +177,10 @@ def _json_records(lines: Iterator[tuple[int, str]], label: str, problems: Proble
         refusal = unsendable(values)
         if not isinstance(values, dict):
             problems.add(Place(label, line, 1), "not a JSON object", 'write {"prompt": "..."} on each line')
+        elif len(values) > MAX_COLUMNS:
+            problems.add(
+                Place(label, line, 1), f"{len(values)} keys, and at most {MAX_COLUMNS} are read", _IS_IT_A_LIST
+            )
         elif refusal is not None:
             problems.add(Place(label, line, 1), refusal, SENDABLE)
         else:

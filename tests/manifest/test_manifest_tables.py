@@ -61,6 +61,11 @@ def test_lists_are_read_by_their_rules(name: str, content: str, rows: list[Json]
         ("p.jsonl", '{"prompt": "a", "prompt": "b"}\n', 'p.jsonl:1:1: the key "prompt" stands here twice'),
         ("p.jsonl", '{"prompt": "a", "n": NaN}\n', "p.jsonl:1:1: NaN is not JSON"),
         ("p.jsonl", '{"prompt": "\\ud800"}\n', "p.jsonl:1:1: half of a surrogate pair"),
+        (
+            "p.jsonl",
+            '{"prompt": "a", ' + ", ".join(f'"{number}": 1' for number in range(1000)) + "}",
+            "p.jsonl:1:1: 1001 keys, and at most 1000 are read; is this a list of prompts?",
+        ),
         ("p.csv", "," * 300_000, "p.csv:1:1: 300001 columns, and at most 1000 are read; is this a list of prompts?"),
         ("p.jsonl", '{"prompt": "a", "n": ' + "9" * 5000 + "}\n", "p.jsonl:1:1: a number of 5000 digits is too wide"),
         ("p.jsonl", '{"prompt": "a", "n": 1e999}\n', "p.jsonl:1:1: a number must be finite"),

@@ -18,8 +18,7 @@ def show_status(run: Path, *, as_json: bool) -> None:
     """Print the status of a run directory, or of a manifest's. Raises ManifestError and LedgerError."""
     folder = place.find_run(run)
     state = read_state(folder)
-    presence.look(state, Look(folder))
-    state.counts["missing"] = len(presence.missing(state, presence.wholeness(folder)))
+    state.counts["missing"] = presence.count_missing(state, Look(folder))
     shown = status.status(state, folder, time.time(), running=_is_running(state))
     if as_json:
         console.show_json(shown)

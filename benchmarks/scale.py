@@ -119,7 +119,8 @@ def _begun(number: int) -> Iterator[events.Event]:
 def _done(number: int) -> events.Event:
     job = _id(number)
     file = File("images/fox.png", 5, "0" * 64, "png", 1024, 1024)
-    timing = {"submitted": events.stamp(number / 10), "total_s": 9.5}
+    created, finished = (events.stamp(number / 10 + seconds) for seconds in (0, 9))
+    timing = {"submitted": created, "created_at": created, "finished_at": finished, "total_s": 9.5}
     price = Decimal("0.08")
     return events.Done(
         **_made(number),  # type: ignore[arg-type]

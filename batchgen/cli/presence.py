@@ -25,8 +25,9 @@ def look(state: RunState, is_there: There) -> None:
 
 def count_missing(state: RunState, is_there: There) -> int:
     """Return how many done jobs have files that are not all there, and leave the state as it is."""
-    packed = sum(not all(is_there(*file) for file in files) for _, files in state.jobs.packed_files())
-    return packed + len(missing(state, lambda attempt: all(is_there(*file) for file in attempt.files)))
+    return state.jobs.count_damaged(is_there) + len(
+        missing(state, lambda attempt: all(is_there(*file) for file in attempt.files))
+    )
 
 
 def missing(state: RunState, is_whole: Callable[[Attempt], bool]) -> frozenset[str]:

@@ -7,7 +7,7 @@ need are not looked at; where one that it needs is not as its event promises, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from batchgen import events
 from batchgen.ledger import lines
 from batchgen.ledger.lines import Record
-from batchgen.state import RunState
+from batchgen.state import RunState, Taken, seconds_taken
 from batchgen.state.attempts import money_of
 
 _JOB, _TIME, _ATTEMPT = itemgetter("job"), itemgetter("time"), itemgetter("attempt")
@@ -130,15 +130,24 @@ class Quick:
             some.clear()
 
     def _note_times(self, columns: Sequence[Sequence[str]], done: Sequence[Record]) -> None:
-        finished: dict[tuple[str, str], list[tuple[str, Mapping[str, object]]]] = {}
+        """Look at the latest requests of each model and estimate, from the end, until there are as many as are kept."""
+        if not set(map(type, _values(done, "timing"))) <= {dict, type(None)}:
+            raise OddError
         models, _, estimates = money_of(columns)
-        for model, estimate, record in zip(models, estimates, done, strict=True):
-            timing = record.get("timing") or {}
-            if not isinstance(timing, dict):
-                raise OddError
-            finished.setdefault((model, estimate), []).append((str(record["time"]), timing))
-        for (model, estimate), some in finished.items():
-            self._state.taken.note((model, Decimal(estimate) if estimate else None), some)
+        latest: dict[tuple[str, str], list[float]] = {tier: [] for tier in zip(models, estimates, strict=True)}
+        wanted = len(latest)
+        for model, estimate, record in zip(reversed(models), reversed(estimates), reversed(done), strict=True):
+            found = latest[model, estimate]
+            if len(found) < Taken.KEPT:
+                timing: Any = record.get("timing") or {}
+                if (seconds := seconds_taken(str(record["time"]), timing)) is not None:
+                    found.append(seconds)
+                    wanted -= len(found) == Taken.KEPT
+            if not wanted:
+                break
+        for (model, estimate), found in latest.items():
+            if found:
+                self._state.taken.note((model, Decimal(estimate) if estimate else None), reversed(found))
 
     def _columns(
         self, begun: Sequence[Record], taken: Sequence[Record], done: Sequence[Record]

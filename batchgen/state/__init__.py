@@ -4,7 +4,7 @@
 """
 
 from batchgen.state.attempts import STATE_OF, ZERO, Attempt, Fact, Jobs, JobState, State, Tier
-from batchgen.state.fold import PACK, RunState, Taken, fold
+from batchgen.state.fold import PACK, RunState, Taken, fold, seconds_taken
 
 __all__ = [
     "PACK",
@@ -19,4 +19,5 @@ __all__ = [
     "Taken",
     "Tier",
     "fold",
+    "seconds_taken",
 ]

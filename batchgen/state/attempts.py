@@ -8,10 +8,11 @@ has said it, else the estimate, and nothing where the attempt was certainly not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, StrEnum
+from itertools import chain, starmap
 
 from batchgen import events
 from batchgen.errors import ErrorInfo
@@ -193,11 +194,23 @@ class Jobs(Packed[JobState]):
 
     def packed_names(self) -> Iterator[str]:
         """Yield the names of packed jobs."""
-        return (row[_NAME] for _, row in self.packed.rows())
+        return (name for (names,) in self.packed.columns(_NAME) for name in names)
 
     def packed_files(self) -> Iterator[tuple[str, tuple[tuple[str, int], ...]]]:
         """Yield the packed jobs with path and size of their files."""
-        return ((job_id, _files_of(row)) for job_id, row in self.packed.rows())
+        files = (zip(*columns, strict=True) for columns in self.packed.columns(_PATHS, _SIZES))
+        return zip(self.packed, starmap(_files_of, chain.from_iterable(files)), strict=True)
+
+    def count_damaged(self, is_there: Callable[[str, int], bool]) -> int:
+        """Return how many packed jobs have a file, path and size, that is not there."""
+        damaged = 0
+        for paths, sizes in self.packed.columns(_PATHS, _SIZES):
+            for path, size in zip(paths, sizes, strict=True):
+                if not size.isdigit():
+                    damaged += not all(is_there(*file) for file in _files_of(path, size))
+                elif not is_there(path, int(size)):
+                    damaged += 1
+        return damaged
 
     def _count(self, columns: Sequence[Sequence[str]], times: int) -> None:
         sizes, costs = columns[_SIZES], columns[_COST]
@@ -245,7 +258,7 @@ def money_of(columns: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[
 
 
 def _attempt_of(row: Sequence[str]) -> Attempt:
-    since, name, model, request_id, api, submitted_at, cost, estimate, _, _ = row
+    since, name, model, request_id, api, submitted_at, cost, estimate, paths, sizes = row
     return Attempt(
         1,
         Fact.DONE,
@@ -257,10 +270,9 @@ def _attempt_of(row: Sequence[str]) -> Attempt:
         submitted_at=submitted_at,
         cost_usd=Decimal(cost) if cost else None,
         estimate_usd=Decimal(estimate) if estimate else None,
-        files=_files_of(row),
+        files=_files_of(paths, sizes),
     )
 
 
-def _files_of(row: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    paths, sizes = row[_PATHS], row[_SIZES]
+def _files_of(paths: str, sizes: str) -> tuple[tuple[str, int], ...]:
     return tuple(zip(paths.split(_BETWEEN_PATHS), map(int, sizes.split(",")), strict=True)) if sizes else ()

@@ -84,6 +84,17 @@ class Shelf:
         if (place := self._place(key)) is not None:
             self._gone.add(place)
 
+    def columns(self, *numbers: int) -> Iterator[tuple[list[str], ...]]:
+        """Yield these columns of all rows, a segment at a time: the cheapest way to see all."""
+        place = 0
+        for segment in range(len(self._segments)):
+            columns = self._columns(segment)
+            end = place + len(columns[0])
+            kept = [row for row in range(end - place) if row + place not in self._gone] if self._gone else None
+            place = end
+            chosen = [columns[number] for number in numbers]
+            yield tuple(chosen if kept is None else [[column[row] for row in kept] for column in chosen])
+
     def rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield ids with their rows in the order they came."""
         place = 0
@@ -129,12 +140,12 @@ class Shelf:
                 size *= 2
             self._slots, self._indexed = array("I", bytes(4 * size)), 0
         slots, mask = self._slots, len(self._slots) - 1
-        homes = array("I", bytes(memoryview(ids)))[4 * self._indexed :: 4]
-        for entry, home in enumerate(homes, self._indexed + 1):
-            slot = home & mask
-            while slots[slot]:
-                slot = (slot + 1) & mask
-            slots[slot] = entry
+        with memoryview(ids) as view, view.cast("I") as words, words[4 * self._indexed :: 4] as homes:
+            for entry, home in enumerate(homes, self._indexed + 1):
+                slot = home & mask
+                while slots[slot]:
+                    slot = (slot + 1) & mask
+                slots[slot] = entry
         self._indexed = count
 
 

@@ -22,23 +22,17 @@ class Taken:
     def __init__(self) -> None:
         self.seconds: dict[Tier, deque[float]] = {}
 
-    def note(self, tier: Tier, finished: Sequence[tuple[str, Mapping[str, object]]]) -> None:
-        """Take in when requests were `done` and with what timing, in this order; no more than the latest are read."""
-        latest: list[float] = []
-        for done, timing in reversed(finished):
-            if (seconds := _seconds_taken(done, timing)) is not None:
-                latest.append(seconds)
-                if len(latest) == self.KEPT:
-                    break
-        if latest:
-            self.seconds.setdefault(tier, deque(maxlen=self.KEPT)).extend(reversed(latest))
+    def note(self, tier: Tier, seconds: Iterable[float]) -> None:
+        """Take in how long finished requests took, in the order they were done."""
+        self.seconds.setdefault(tier, deque(maxlen=self.KEPT)).extend(seconds)
 
 
-def _seconds_taken(done: str, timing: Mapping[str, object]) -> float | None:
+def seconds_taken(done: str, timing: Mapping[str, object]) -> float | None:
     """Return how long a request took; None where its times contradict ours, or the server does not give them."""
-    texts = (timing.get("created_at"), timing.get("finished_at"), timing.get("submitted"), done)
-    moments = [events.seconds_of(text) if isinstance(text, str) else None for text in texts]
-    created, finished, submitted, ended = moments
+    texts = [timing.get(name) for name in ("created_at", "finished_at", "submitted")]
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    created, finished, submitted, ended = (events.seconds_of(str(text)) for text in (*texts, done))
     if created is None or finished is None or submitted is None or ended is None:
         return None
     return finished - created if 0 <= finished - created <= ended - submitted + 1 else None
@@ -196,7 +190,8 @@ class RunState:
                 attempt.request_id, attempt.model = event.request_id, attempt.model or event.model
                 attempt.files = tuple((file.path, file.bytes) for file in event.files)
                 attempt.estimate_usd = attempt.estimate_usd or event.cost_estimate_usd
-                self.taken.note((event.model, event.cost_estimate_usd), [(event.time, event.timing)])
+                if (seconds := seconds_taken(event.time, event.timing)) is not None:
+                    self.taken.note((event.model, event.cost_estimate_usd), [seconds])
             case events.Failed():
                 collectable = event.error.stage in (Stage.OUTPUT, Stage.FILE)
                 attempt.fact = Fact.FAILED_AFTER_SUCCESS if collectable else Fact.FAILED

@@ -75,7 +75,12 @@ def lost(attempt: int = 1) -> events.Event:
     return events.Lost(time=TIME, job="j", attempt=attempt, request_id="r1")
 
 
-def done(attempt: int = 1, job: str = "j", cost: Decimal | None = None) -> events.Event:
+FILES = (File("images/a.png", 5, "hash", "png", 1, 1),)
+
+
+def done(
+    attempt: int = 1, job: str = "j", cost: Decimal | None = None, files: tuple[File, ...] = FILES
+) -> events.Event:
     return events.Done(
         time=TIME,
         job=job,
@@ -85,7 +90,7 @@ def done(attempt: int = 1, job: str = "j", cost: Decimal | None = None) -> event
         prompt="p",
         settings={},
         tags={},
-        files=(File("images/a.png", 5, "hash", "png", 1, 1),),
+        files=files,
         cost_usd=cost,
         cost_estimate_usd=PRICE,
     )
@@ -340,3 +345,21 @@ def test_only_the_latest_times_of_each_model_and_estimate_are_remembered() -> No
     taken = fold([*times, other]).taken.seconds
     assert list(taken) == [("m", PRICE), ("m", Decimal(1))]
     assert list(taken["m", PRICE]) == [number % 60 for number in range(36, 100)]
+
+
+def test_files_of_packed_jobs_are_looked_at_without_loosening_them() -> None:
+    state = RunState()
+    files = {"a": ("images/a.png",), "b": ("images/b.png", "images/b_2.png"), "c": ()}
+    for job, paths in files.items():
+        for event in (submitting(job=job * 32), submitted(job=job * 32)):
+            state.apply(event)
+        made = tuple(File(path, 5, "hash", "png", 1, 1) for path in paths)
+        state.apply(done(job=job * 32, files=made))
+    assert len(state.jobs.pack([job * 32 for job in files])) == 3
+
+    assert state.jobs.count_damaged(lambda path, size: size != 5) == 2
+    assert state.jobs.count_damaged(lambda path, size: path != "images/b_2.png") == 1
+    assert {job: tuple(path for path, _ in some) for job, some in state.jobs.packed_files()} == {
+        job * 32: paths for job, paths in files.items()
+    }
+    assert not state.jobs.loose

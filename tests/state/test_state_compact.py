@@ -36,6 +36,16 @@ def test_a_row_comes_back_as_it_went_in(deflate: bool) -> None:
     assert [*made] == [one for one, _ in made.rows()] == [*map(key, range(1000)), key(5000)]
 
 
+def test_columns_of_all_rows_leave_out_what_was_taken_away() -> None:
+    made = shelf(range(10))
+    assert made.put([key(20), key(21)], [["b", "c"], ["x", "y"]])
+    for number in (0, 5, 21):
+        made.take(key(number))
+
+    assert [one for column, _ in made.columns(0, 1) for one in column] == [row[0] for _, row in made.rows()]
+    assert [one for (column,) in made.columns(1) for one in column] == [row[1] for _, row in made.rows()]
+
+
 @pytest.mark.parametrize(
     ("one", "text"),
     [

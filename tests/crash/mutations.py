@@ -271,7 +271,7 @@ def main() -> int:
     chosen = [one for one in MUTATIONS if words in one.rule]
     with tempfile.TemporaryDirectory(prefix="batchgen-mutations-") as name:
         folder = Path(name)
-        _copy_project(folder)
+        copy_project(folder)
         wrong = unsound(chosen, folder)
         _say(*(f"fails although nothing is broken: {check}" for check in wrong))
         caught = sum(_try(mutation, folder) for mutation in chosen)
@@ -279,7 +279,8 @@ def main() -> int:
     return 1 if wrong or caught < len(chosen) else 0
 
 
-def _copy_project(folder: Path) -> None:
+def copy_project(folder: Path) -> None:
+    """Copy what a check needs into an empty folder."""
     for part in COPIED:
         source = PROJECT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy

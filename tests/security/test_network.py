@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
+import ssl
+import subprocess
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 from support.sandboxed import TOKEN, Workplace
 from support.wire import Act, Wire, http
 
 from batchgen import errors
-from batchgen.job import make_job
+from batchgen.catalog import schema
+from batchgen.job import Json, make_job
 from batchgen.runcomfy.client import Client
 from batchgen.runcomfy.transport import Timeouts
 
@@ -23,7 +28,7 @@ UNPACKED = 256 << 20
 BOUND = 128 << 20
 """Far more than any answer needs, far less than a bomb unpacks to."""
 
-Ask = Callable[[Client], Awaitable[object]]
+OPENSSL = shutil.which("openssl") or ""
 
 
 async def read_file(client: Client, url: str) -> int:
@@ -170,3 +175,66 @@ def test_a_file_host_is_told_nothing_but_the_address() -> None:
     seen = asyncio.run(run())
     assert set(seen) == {"host", "accept", "accept-encoding", "user-agent"}
     assert seen["accept-encoding"] == "identity"
+
+
+@pytest.mark.skipif(not OPENSSL, reason="needs openssl to make a certificate")
+def test_a_server_without_a_certificate_for_its_name_is_told_nothing(tmp_path: Path) -> None:
+    """TLS is what makes a name on the list mean the host of that name."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key)]
+    subprocess.run([OPENSSL, *make, *names, "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    async def run() -> list[bytes]:
+        heard: list[bytes] = []
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(await reader.read(1000))
+            writer.close()
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=context)
+        base = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, Client(base=base, token=TOKEN, timeouts=QUICK) as client:
+            with pytest.raises(errors.Transient, match="cannot connect"):
+                await client.status("id-1")
+            with pytest.raises(errors.Refused, match="nothing was sent"):
+                await client.submit(make_job(1, "a/b", {"prompt": "x"}))
+            with pytest.raises(errors.Transient, match="cannot connect"):
+                await read_file(client, f"{base}/a.png")
+        return heard
+
+    assert asyncio.run(run()) == []
+
+
+def test_no_redirect_of_the_api_is_followed() -> None:
+    """It would take the token to wherever it points."""
+
+    async def run() -> list[object]:
+        async with Wire(http(200, {"status": "in_queue"})) as elsewhere:
+            redirect = http(307, Location=f"{elsewhere.origin}/v1/requests/id-1/status")
+            async with Wire(redirect) as wire, Client(base=wire.origin, token=TOKEN, timeouts=QUICK) as client:
+                for question in (client.status("id-1"), client.cancel("id-1"), client.model("a/b")):
+                    with pytest.raises(errors.Transient, match="redirect"):
+                        await question
+            return list(elsewhere.seen)
+
+    assert asyncio.run(run()) == []
+
+
+def test_a_schema_fetches_nothing() -> None:
+    """A live schema, or a planted catalog.json, may refer to an address: it is not asked."""
+
+    async def run() -> tuple[list[object], str]:
+        async with Wire(http(200, {"type": "string"})) as wire:
+            properties: dict[str, Json] = {
+                "a": {"$ref": f"{wire.origin}/schema.json"},
+                "b": {"$ref": "file:///etc/hostname"},
+            }
+            spec = await asyncio.to_thread(schema.build, "a/b", {"properties": properties})
+            return list(wire.seen), " ".join(spec.notes)
+
+    seen, notes = asyncio.run(run())
+    assert seen == []
+    assert "may not refer to" in notes

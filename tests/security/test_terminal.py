@@ -16,6 +16,7 @@ from support.sandboxed import MODEL, Workplace
 from support.scripted import Scripted
 
 from batchgen import events
+from batchgen.cli import console
 from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File
 from batchgen.ledger import lines, lock
@@ -163,3 +164,12 @@ def test_a_process_number_that_cannot_be_is_of_no_process(pid: int, place: Workp
     (place.folder / "r").mkdir()
     (place.folder / "r" / "log.jsonl").write_bytes(lines.encode(started))
     assert place.run("status", "r", "--json").json["running"] is False
+
+
+def test_every_line_is_made_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever makes a line may forget about it; line breaks of our own stay."""
+    console.show([f"one\ntwo {EVIL}"])
+    console.say(f"three {EVIL}")
+    said = capsys.readouterr()
+    assert unsafe(said.out + said.err) == set()
+    assert said.out.startswith("one\ntwo ")

@@ -119,7 +119,9 @@ class Workplace:
         folders = {"HOME": str(home), "XDG_CONFIG_HOME": str(home)}
         # Nothing here speaks TLS, and reading the system's certificates is a fifth of a command's start.
         fixed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SSL_CERT_FILE": os.devnull}
-        return cls(folder, {**fixed, **folders, **api, **more})
+        # Whoever tries a changed copy of the package says by this where it is.
+        copy = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        return cls(folder, {**fixed, **copy, **folders, **api, **more})
 
     def use(self, origin: str) -> None:
         """Let the environment name another API."""

@@ -109,7 +109,7 @@ DEFENCES: tuple[Defence, ...] = (
         (
             "and out of its words before they are cut",
             "runcomfy/envelope.py",
-            'text = (text.replace(secret, "[token]") if secret else text)[: 4 * 1024]',
+            "text = _hidden(text, secret)[: 4 * 1024]",
             "text = text[: 4 * 1024]",
             _ECHO,
         ),

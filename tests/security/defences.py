@@ -109,8 +109,8 @@ DEFENCES: tuple[Defence, ...] = (
         (
             "and out of its words before they are cut",
             "runcomfy/envelope.py",
-            "text = _hidden(text, secret)[: 4 * 1024]",
-            "text = text[: 4 * 1024]",
+            "    text = _hidden(text, secret)[: 4 * 1024]\n",
+            "    text = text[: 4 * 1024]\n",
             _ECHO,
         ),
         (
@@ -230,7 +230,7 @@ DEFENCES: tuple[Defence, ...] = (
             "engine/collect.py",
             "                async with asyncio.timeout_at(deadline):\n",
             "                async with asyncio.timeout_at(None):\n",
-            "engine/test_engine.py::test_a_file_that_does_not_arrive_within_five_minutes_is_to_be_collected_again",
+            "engine/test_engine.py::test_a_file_that_trickles_in_for_ever_is_given_up_after_five_minutes",
         ),
         (
             "a wait that a server asks for is bounded",
@@ -320,7 +320,7 @@ DEFENCES: tuple[Defence, ...] = (
             "store/names.py",
             ".encode()[:MAX_COMPONENT]",
             ".encode()",
-            f"{_NAMES}::test_every_component_is_portable",
+            f"{_NAMES}::test_a_value_is_made_safe_by_itself",
         ),
         (
             "a format in a template cannot ask for a text of gigabytes",

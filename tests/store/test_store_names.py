@@ -50,6 +50,7 @@ def test_a_template_makes_a_stem(template: str, stem: str) -> None:
         ("..", "_"),
         ("", "_"),
         ("CON", "_CON"),
+        ("字" * 300, "字" * 40),
         ("nul.txt", "_nul.txt"),
         ("Lpt1", "_Lpt1"),
         ("com¹", "_com¹"),

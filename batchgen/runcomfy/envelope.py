@@ -24,6 +24,11 @@ _SECONDS = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*")
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
+LEAST_SECRET = 8
+"""Characters from which a token is taken out of answers. A shorter one guards nothing, such as a stand-in's `x`, and
+would be found inside request ids, which must never be altered: a request without its id is paid for and lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An HTTP answer. `body` is None where it broke off or was larger than allowed."""
@@ -167,8 +172,8 @@ def _without_secret(content: object, secret: str) -> object:
     """Return JSON without the token, whatever way the answer spelled it; None for JSON nested absurdly deep."""
     try:
         # Written again, the token has one spelling; that it is nowhere is seen at once.
-        held = secret and orjson.dumps(secret)[1:-1].lower() in orjson.dumps(content).lower()
-        return _cleaned(content, secret) if held else content
+        held = orjson.dumps(secret)[1:-1].lower() in orjson.dumps(content).lower()
+        return _cleaned(content, secret) if held and len(secret) >= LEAST_SECRET else content
     except (orjson.JSONEncodeError, RecursionError):
         return None
 
@@ -185,7 +190,9 @@ def _cleaned(value: object, secret: str) -> object:
 
 def _hidden(text: str, secret: str) -> str:
     """Return a text without the token, in small letters or capitals: some words are folded before they are shown."""
-    return re.sub(re.escape(secret), "[token]", text, flags=re.IGNORECASE) if secret else text
+    if len(secret) < LEAST_SECRET:
+        return text
+    return re.sub(re.escape(secret), "[token]", text, flags=re.IGNORECASE)
 
 
 def _plain_text(body: bytes, secret: str) -> str:

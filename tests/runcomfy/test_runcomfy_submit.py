@@ -109,6 +109,17 @@ def test_a_token_echoed_as_id_does_not_show() -> None:
     assert isinstance(failure(http(200, {"request_id": TOKEN})), errors.Ambiguous)
 
 
+@pytest.mark.parametrize("token", ["x", "1", "9f2c", "request", "-"])
+def test_a_short_stand_in_for_a_token_leaves_ids_as_they_are(token: str) -> None:
+    """A request without its id is paid for and lost."""
+
+    async def run() -> str:
+        async with Wire(http(200, ID)) as wire, Client(base=wire.origin, token=token) as client:
+            return await client.submit(JOB)
+
+    assert asyncio.run(run()) == ID["request_id"]
+
+
 def test_a_refused_connection_was_certainly_not_taken() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -6,7 +6,7 @@ import unicodedata
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchgen.errors import Stage
@@ -181,6 +181,7 @@ def is_control(character: str) -> bool:
     return unicodedata.category(character).startswith("C")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, JSON | WORDS))
 def test_no_json_breaks_the_reader(body: dict[str, object]) -> None:
     for read in (reading.of_status(body), reading.of_result(body)):

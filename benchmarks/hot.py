@@ -1,6 +1,6 @@
 """The hot path against the plainest clients: CPU per job, jobs a second, memory, syncs of the ledger, the download leg.
 
-    python benchmarks/hot.py [--rounds 5] [--jobs 2000]
+    python benchmarks/hot.py [--rounds 3] [--jobs 1200]
 
 The server is nginx with fixed answers (see `standin.py`), so that only the client is measured; every side does the same
 requests and gets the same bytes, turn by turn. batchgen runs as its command. Needs nginx; GNU parallel, curl, jq, aria2
@@ -143,7 +143,7 @@ def bench(size: int, rounds: int, jobs: int) -> Iterator[Bench]:
             yield Bench(origin, folder, rounds, jobs)
 
 
-def rows(rounds: int = 5, jobs: int = 2000) -> Iterator[Row]:
+def rows(rounds: int = 3, jobs: int = 1200) -> Iterator[Row]:
     """Measure everything."""
     for size, count, share, goal in _SIZES:
         with bench(count, rounds, jobs // share) as one:
@@ -269,8 +269,8 @@ async def _speeds(journal: Journal, turns: int) -> tuple[float, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1200)
     options = parser.parse_args()
     if sys.platform == "win32":
         raise SystemExit("not measured on Windows")

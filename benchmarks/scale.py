@@ -1,6 +1,6 @@
 """Measure what a large run costs beside its network: plan, status, fold, memory, the way to the first POST.
 
-    python benchmarks/scale.py [--jobs 1000000] [--rounds 5]
+    python benchmarks/scale.py [--jobs 1000000] [--rounds 3]
 
 Whole processes, ours and the bare thing it is held against turn by turn. The ledger's jobs all name the same picture:
 making and deleting a million files would say more of the disk.
@@ -182,7 +182,7 @@ def first_post(manifest: Path) -> float:
     return spent[0]
 
 
-def rows(jobs: int = 1_000_000, rounds: int = 5) -> Iterator[Row]:
+def rows(jobs: int = 1_000_000, rounds: int = 3) -> Iterator[Row]:
     """Yield every figure."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _of_plans(jobs, rounds, Path(folder))
@@ -233,7 +233,7 @@ def main() -> None:
     """Show the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1_000_000, help="jobs of the plan, and lines of the ledger")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.keep is not None:

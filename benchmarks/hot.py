@@ -250,7 +250,9 @@ def durable_events(turns: int = 200) -> Row:
     with tempfile.TemporaryDirectory() as name, RunDirectory(Path(name) / "run").open_for_writing() as (journal, _):
         single, together = asyncio.run(_speeds(journal, turns))
     shown = f"{together / single:.0f} ({together:,.0f} over {single:,.0f} a second)"
-    return Row("durable events a second, 64 waiting, over one fsync each", ">= 25", shown, COMMAND)
+    why = "it depends on the disk and on what else the machine does: 14 to 47 were seen"
+    figure = "durable events a second, 64 waiting, over one fsync each"
+    return _row(figure, ">= 25", together / single >= 25, shown, why)
 
 
 async def _speeds(journal: Journal, turns: int) -> tuple[float, float]:

@@ -7,7 +7,6 @@ answer holds it up for `PATIENCE_S` at most: sending is done by threads that nob
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import re
 import threading
@@ -40,6 +39,8 @@ _THEIR_FAULT = 500
 
 def address(text: str) -> SplitResult:
     """Return a ping address. Raises ValueError, which does not show it, where it is none."""
+    from batchgen.runcomfy.base import is_this_machine  # Few commands ping, and every one would wait for it.
+
     try:
         url = urlsplit(text)
         sound = bool(url.hostname) and url.username is None and url.port != 0 and _TEXT.fullmatch(text) is not None
@@ -47,7 +48,7 @@ def address(text: str) -> SplitResult:
         sound = False
     if not sound:
         raise ValueError("this is no address such as https://hc-ping.com/ and what follows for your check")
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
+    if url.scheme != "https" and not (url.scheme == "http" and is_this_machine(url.hostname or "")):
         raise ValueError("a ping goes over https (http on loopback only)")
     return url
 
@@ -144,10 +145,3 @@ def _started(work: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

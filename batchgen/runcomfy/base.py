@@ -53,8 +53,12 @@ def of_balance(base: URL) -> str | None:
 
 
 def is_loopback(url: URL) -> bool:
-    """Tell whether a URL names this machine: localhost, 127.0.0.0/8 or ::1."""
-    host = url.host or ""
+    """Tell whether a URL names this machine."""
+    return is_this_machine(url.host or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is localhost, 127.0.0.0/8 or ::1."""
     if host == "localhost":
         return True
     try:

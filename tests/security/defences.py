@@ -595,7 +595,7 @@ DEFENCES: tuple[Defence, ...] = (
         (
             "a ping goes over https, or to this machine",
             "cli/ping.py",
-            '    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):\n',
+            '    if url.scheme != "https" and not (url.scheme == "http" and is_this_machine(url.hostname or "")):\n',
             "    if False:\n",
             "cli/test_cli_ping.py::test_pings_go_over_https_or_stay_on_this_machine",
         ),

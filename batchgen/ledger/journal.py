@@ -24,7 +24,8 @@ class Journal:
     """The ledger as the engine sees it. Used from one event loop at a time.
 
     `on_failure` is called once, at the first failure and before any caller goes on: from then on no POST may begin,
-    though appends go on working while they can; it must not raise. `appends` counts the events taken in.
+    though appends go on working while they can; it must not raise. `appends` counts the events taken in; `released` is
+    whether file and lock have been let go of.
     """
 
     def __init__(self, appender: Appender, on_failure: Callable[[DiskError], None] | None = None) -> None:
@@ -35,7 +36,8 @@ class Journal:
         self._busy_for: asyncio.AbstractEventLoop | None = None
         self._idle = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._closed = self._released = False
+        self.released = False
+        self._closed = False
 
     @property
     def failed(self) -> DiskError | None:
@@ -71,18 +73,17 @@ class Journal:
         await durable
 
     async def close(self) -> None:
-        """Finish what is on its way, then let go of the file, its lock and the room kept back."""
+        """Take no more, and return once what is on its way is through; file and lock are held until `release`."""
         self._closed = True
         if self._busy_for is asyncio.get_running_loop():
             await self._idle.wait()
-        self.release()
 
     def release(self) -> None:
-        """Close where no event loop is left to wait in; does nothing the second time."""
+        """Let go of the file, its lock and the room kept back, without an event loop; once is enough."""
         self._closed = True
-        if self._released:
+        if self.released:
             return
-        self._released = True
+        self.released = True
         self._thread.shutdown()
         batch, self._waiting = self._waiting, []
         if batch:
@@ -90,7 +91,7 @@ class Journal:
         self._appender.close()
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._released:
+        if self.released:
             return  # What was waiting has been committed without a loop.
         batch, self._waiting = self._waiting, []
         self._thread.submit(self._work, loop, batch)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from batchgen import events
 from batchgen.errors import LedgerError, printable
-from batchgen.ledger import files, lines
+from batchgen.ledger import checkpoint, files, lines
+from batchgen.ledger.checkpoint import Beginning
 from batchgen.ledger.quick import OddError, Quick
 from batchgen.state import RunState, fold
 
@@ -33,8 +34,8 @@ _STARTED = b'"event":"run_started"'
 class Replay:
     """One pass over an open ledger, from its beginning: iterate or fold once, then ask how far it is whole.
 
-    `whole` is the length in bytes of the good lines, `size` of everything read; `ended` is False where the last good
-    line lacks its newline. `writing` refuses a ledger of a newer format.
+    `whole` is the length in bytes of the good lines, `lines` their number, `size` of everything read; `ended` is False
+    where the last good line lacks its newline. `writing` refuses a ledger of a newer format.
     """
 
     def __init__(self, descriptor: int, path: Path, *, writing: bool = False) -> None:
@@ -44,8 +45,11 @@ class Replay:
         self._mark = os.urandom(8).hex().encode()
         self._begin()
 
-    def _begin(self) -> None:
-        self.whole = self.size = 0
+    def _begin(self, whole: int = 0, lines: int = 0) -> None:
+        """Go to a place that so many good lines, of so many bytes, end at."""
+        os.lseek(self._descriptor, whole, os.SEEK_SET)
+        self.whole = self.size = whole
+        self.lines = lines
         self.ended = True
         self._bad = self._foreign = ""
 
@@ -56,8 +60,16 @@ class Replay:
                 if (event := self._event(number + index, exact)) is not None:
                     yield event
 
-    def fold(self) -> RunState:
-        """Return the RunState of the ledger: that of its events, without making all of them."""
+    def fold(self, known: Beginning | None = None) -> RunState:
+        """Return the RunState of the ledger: that of its events, without making all of them.
+
+        What its beginning comes to may be `known`, and becomes part of what is returned.
+        """
+        if known is not None:
+            self._begin(known.length, known.lines)
+            for event in self:
+                known.state.apply(event)
+            return known.state
         quick = Quick(lambda record: self._event(0, record))
         try:
             with _without_collector():
@@ -66,13 +78,12 @@ class Replay:
                 return quick.state()
         except (OddError, LedgerError):
             # The ordinary fold knows what to make of it, or says what is wrong, and where, in the ledger's order.
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
             self._begin()
             return fold(self)
 
     def _batches(self) -> Iterator[Batch]:
         """Yield the number of a line, the good lines from there on, and what they hold."""
-        number = 1
+        number = self.lines + 1
         for text in split(self._descriptor, self._path):
             found = None if self._bad else lines.decode_all(text, self._mark)
             if found is None:
@@ -81,6 +92,7 @@ class Replay:
                 number += len(some)
             else:
                 self.size, self.whole, self.ended = self.size + len(text), self.whole + len(text), True
+                self.lines += len(found)
                 yield number, text, found
                 number += len(found)
         if self._foreign and not self.whole:
@@ -101,6 +113,7 @@ class Replay:
             if self._bad:
                 raise LedgerError(f"{self._bad}, with good lines after it, so no crash left it; {_RESTORE}")
             self.whole += len(text)
+            self.lines += 1
             self.ended = text.endswith(b"\n")
             yield number, text, [record]
 
@@ -137,7 +150,7 @@ def load(path: Path) -> RunState:
     """Return the RunState of the ledger at `path`. Raises as `read` does."""
     descriptor = _open(path)
     try:
-        return Replay(descriptor, path).fold()
+        return Replay(descriptor, path).fold(checkpoint.read(descriptor, path))
     finally:
         os.close(descriptor)
 

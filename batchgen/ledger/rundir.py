@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchgen.errors import DiskError, LedgerError, LockedError, printable
-from batchgen.ledger import files, lock, replay
+from batchgen.ledger import checkpoint, files, lock, replay
+from batchgen.ledger.checkpoint import Beginning
 from batchgen.ledger.files import REAL_DISK, Disk
 from batchgen.ledger.repair import repair
 from batchgen.state import RunState
@@ -126,13 +127,15 @@ class RunDirectory:
         journal = Journal(appender, on_failure)
         try:
             yield journal, state
+            if not journal.released:
+                self._keep_checkpoint(disk, descriptor)
         finally:
             journal.release()
 
     def _take_over(self, disk: Disk, descriptor: int, host: str, now: float) -> tuple[RunState, int]:
         quiet_for = now - os.fstat(descriptor).st_mtime
         found = replay.Replay(descriptor, self.log, writing=True)
-        state = found.fold()
+        state = found.fold(checkpoint.read(descriptor, self.log))
         if (other := lock.living_elsewhere(state, host, quiet_for)) is not None:
             who = f"process {other.pid} on {other.host}, started {other.time}, has not finished"
             minutes = f"{lock.QUIET_SECONDS / 60:.0f} minutes"
@@ -140,3 +143,22 @@ class RunDirectory:
                 printable(f"{self.path}: {who}; run there, or wait until the ledger has not grown for {minutes}")
             )
         return state, repair(disk, descriptor, self.log, self.torn, found)
+
+    def _keep_checkpoint(self, disk: Disk, descriptor: int) -> None:
+        """Make the checkpoint of a large ledger hold for what was appended, too.
+
+        From the ledger itself: the state of a run knows things, about files, that no event has told.
+        """
+        size = os.fstat(descriptor).st_size
+        if size < checkpoint.FROM_BYTES:
+            return
+        # All is written and told by now: whoever is impatient loses a cache.
+        with contextlib.suppress(LedgerError, KeyboardInterrupt):
+            known = checkpoint.read(descriptor, self.log)
+            if known is not None and (size - known.length) * checkpoint.FRESH <= size:
+                checkpoint.seal(disk, descriptor, self.log)
+                return
+            found = replay.Replay(descriptor, self.log)
+            state = found.fold(known)
+            if found.ended:
+                checkpoint.write(disk, descriptor, self.log, Beginning(found.whole, found.lines, state))

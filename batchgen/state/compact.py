@@ -104,6 +104,32 @@ class Shelf:
                     yield self._ids[place * _KEY : (place + 1) * _KEY].hex(), row
                 place += 1
 
+    def dump(self) -> Iterator[bytes]:
+        """Yield everything in pieces that `load` takes. Raises ValueError for text that has no UTF-8."""
+        self._index()
+        packed = [zlib.compress(one.encode(), 1) if isinstance(one, str) else one for one in self._segments]
+        yield bytes(self._ids)
+        yield self._slots.tobytes()
+        yield self._starts.tobytes()
+        yield array("Q", sorted(self._gone)).tobytes()
+        yield array("Q", map(len, packed)).tobytes()
+        yield b"".join(packed)
+
+    @classmethod
+    def load(cls, pieces: Sequence[memoryview]) -> Shelf:
+        """Return the shelf whose pieces these are, on a machine with the same order of bytes. Raises ValueError."""
+        ids, slots, starts, gone, lengths, texts = pieces
+        shelf = cls()
+        shelf._ids = bytearray(ids)
+        shelf._slots, shelf._starts = _array("I", slots), _array("Q", starts)
+        shelf._gone = set(_array("Q", gone))
+        begin = 0
+        for length in _array("Q", lengths):
+            shelf._segments.append(bytes(texts[begin : begin + length]))
+            begin += length
+        shelf._indexed = len(ids) // _KEY
+        return shelf
+
     def _columns(self, segment: int) -> list[list[str]]:
         if (found := self._opened.get(segment)) is None:
             kept = self._segments[segment]
@@ -147,6 +173,13 @@ class Shelf:
                     slot = (slot + 1) & mask
                 slots[slot] = entry
         self._indexed = count
+
+
+def _array(kind: str, content: memoryview) -> array[int]:
+    """Return numbers from their bytes. Raises ValueError."""
+    numbers = array(kind)
+    numbers.frombytes(content)
+    return numbers
 
 
 class Packed(MutableMapping[str, Value]):

@@ -43,7 +43,7 @@ class RunState:
 
     `counts` begins with the last `run_started`'s and is carried on by every event after it; `dearest` is the highest
     actual cost seen per tier, `estimated` how many attempts count at their estimate, `spent_usd` what the others cost;
-    `unlisted` are jobs that `counts` leaves out.
+    `unlisted` are jobs that `counts` leaves out, and `loose_names` what jobs that are not packed were ever called.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class RunState:
         self.last_time = ""
         self.run_command_line = ""
         self.unlisted: frozenset[str] = frozenset()
-        self._names: set[str] = set()
+        self.loose_names: set[str] = set()
         self._ripe: list[str] = []
 
     @property
@@ -73,7 +73,7 @@ class RunState:
 
     def names(self) -> Iterator[str]:
         """Yield every name that the ledger has given to an attempt; some may come twice."""
-        yield from self._names
+        yield from self.loose_names
         yield from (attempt.name for _, attempt in self.loose_attempts() if attempt.name)
         yield from self.jobs.packed_names()
 
@@ -133,6 +133,12 @@ class RunState:
         self.counts[State.DONE] += listed
         return True
 
+    def pack(self) -> None:
+        """Pack every job that can be; `apply` does so now and then."""
+        packed = self.jobs.pack(self._ripe)
+        self.loose_names.difference_update(known.attempts[0].name for known in packed)
+        self._ripe.clear()
+
     def _apply_to_job(self, event: events.JobEvent) -> None:
         known = self.jobs.loosen(event.job)
         if known is None:
@@ -154,8 +160,7 @@ class RunState:
     def _ripen(self, job_id: str) -> None:
         self._ripe.append(job_id)
         if len(self._ripe) >= PACK:
-            self._names.difference_update(known.attempts[0].name for known in self.jobs.pack(self._ripe))
-            self._ripe.clear()
+            self.pack()
 
     def _count_money(self, attempt: Attempt, sign: int) -> None:
         if attempt.cost_usd is not None:
@@ -170,7 +175,7 @@ class RunState:
         match event:
             case events.Submitting():
                 _take_intent(attempt, event)
-                self._names.add(event.name)
+                self.loose_names.add(event.name)
             case events.Refused():
                 attempt.fact, attempt.error = Fact.REFUSED, event.error
             case events.Submitted() | events.Attached():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ from crash.forked import Command
 from crash.oracle import Server, Tally
 from crash.scenarios import MANIFEST, Scenario
 from crash.seams import DEATH, Track, instrument, read_track
+from support.histories import said
 from support.sandboxed import Line, Sandbox, Workplace
+
+from batchgen.ledger import checkpoint, replay
+from batchgen.state import fold
 
 RESUME = ("run", MANIFEST)
 ENDS = (0, 1, 4, 130)
@@ -151,7 +156,13 @@ class Trial:
     def run_again(self, arguments: Sequence[str]) -> int:
         """Run a command to its end, with nothing in its way."""
         self.tally.resumed += 1
-        return self._checked(forked.run_to_end(self.command(arguments)))
+        return self._checked(forked.run_to_end(self.command(arguments), self.set_up))
+
+    def set_up(self) -> None:
+        """Make this process one of the scenario."""
+        # However short the ledger, one is kept, used, and sealed once it is there; or none at all.
+        least = 1 if self.scenario.checkpoint else sys.maxsize
+        checkpoint.FROM_BYTES, checkpoint.REST, checkpoint.FRESH = least, 0, 1
 
     def judge(self, left: dict[str, str], visible: dict[str, str], code: int) -> None:
         """Hold the end against the server's account, then let a person decide what is unknown."""
@@ -166,7 +177,11 @@ class Trial:
         self.settle()
 
     def settle(self) -> None:
-        """Hold money and files, and let a person decide what is unknown."""
+        """Hold money, files and checkpoint, and let a person decide what is unknown."""
+        self.set_up()
+        log = self.book.log
+        kept, plain = said(lambda: replay.load(log)), said(lambda: fold(replay.read(log)))
+        self.tally.hold(kept == plain, "the checkpoint does not say what the ledger says")
         oracle.judge_money(self.book, self.server.taken(), self.tally)
         if "unknown" in oracle.standing(self.book.lines()).values():
             self._decide()
@@ -208,7 +223,12 @@ class Trial:
 
     def run_prepared(self, arguments: Sequence[str], prepare: Callable[[], object]) -> int:
         """Run a command in a process in which `prepare` is called first."""
-        return self._checked(forked.run_to_end(self.command(arguments), prepare))
+
+        def both() -> None:
+            self.set_up()
+            prepare()
+
+        return self._checked(forked.run_to_end(self.command(arguments), both))
 
     def _run(self, arguments: Sequence[str], *, fatal: str = "", interrupt: str = "") -> int:
         return self.run_prepared(arguments, lambda: instrument(Track(self.track, fatal=fatal, interrupt=interrupt)))

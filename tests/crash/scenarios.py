@@ -24,8 +24,8 @@ class Scenario:
     """A batch, and the command that is killed on it.
 
     `begun_until` is the boundary at which a run dies beforehand, so that `command` has something to go on with;
-    `interrupt` the one at which the command gets a SIGINT. What `attach` and `settle` are told is known only then. All
-    files get the same stem from the template.
+    `interrupt` the one at which the command gets a SIGINT; with `checkpoint` even a short ledger has one. What `attach`
+    and `settle` are told is known only then. All files get the same stem from the template.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Scenario:
     begun_until: str = ""
     interrupt: str = ""
     sidecar: bool = False
+    checkpoint: bool = False
     server: tuple[str, ...] = QUICK
 
     def write_manifest(self, place: Workplace, mark: str) -> None:
@@ -57,6 +58,8 @@ SCENARIOS = (
     Scenario("fetch", command=("fetch", MANIFEST), begun_until="after Journal.append submitted #2"),
     Scenario("attach", command=("attach",), begun_until="after Client.submit #1"),
     Scenario("sidecar", sidecar=True),
+    Scenario("checkpoint", checkpoint=True),
+    Scenario("seal", checkpoint=True, begun_until="after RealDisk.rename .checkpoint #1"),
     Scenario("settle", command=("settle",), begun_until="before Client.submit #1"),
     Scenario(
         "cancel later",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batchgen import events
-from batchgen.errors import DiskError
+from batchgen.errors import DiskError, LockedError
 from batchgen.ledger import lines, replay
 from batchgen.ledger.files import RealDisk
 from batchgen.ledger.journal import Journal
@@ -145,12 +145,23 @@ def test_closing_finishes_what_is_on_its_way(tmp_path: Path, disk: GatedDisk, jo
 
     asyncio.run(main())
     assert ids(tmp_path) == ["r1", "r2"]
+
+
+def test_what_is_closed_is_still_held_until_it_is_let_go_of(tmp_path: Path, journal: Journal) -> None:
+    """Who wrote the ledger may have something to do to its folder before anybody else has."""
+    asyncio.run(journal.close())
+    assert (tmp_path / ".ballast").exists()
+    with pytest.raises(LockedError), RunDirectory(tmp_path).open_for_writing():
+        pass
+    journal.release()
     assert not (tmp_path / ".ballast").exists()
+    with RunDirectory(tmp_path).open_for_writing():
+        pass
 
 
 def test_closing_twice_closes_nobody_elses_file(tmp_path: Path, journal: Journal) -> None:
     """The descriptor's number may be somebody else's by then."""
-    asyncio.run(journal.close())
+    journal.release()
     with (tmp_path / "other").open("wb") as other:
         journal.release()
         other.write(b"whole")

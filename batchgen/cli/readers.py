@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ from batchgen.ledger.rundir import RunDirectory, read_state
 from batchgen.report import exporting
 from batchgen.report.failures import failure_lines, failures
 from batchgen.report.text import counted
-from batchgen.store.verify import verify
+from batchgen.store.fingerprints import Fingerprints
+from batchgen.store.verify import Damage, damage_of
 
 
 def show_failures(run: Path, *, as_json: bool) -> None:
@@ -36,25 +38,43 @@ def show_failures(run: Path, *, as_json: bool) -> None:
 def verify_run(run: Path, *, as_json: bool) -> int:
     """Hold every file against the ledger and print what is wrong. Returns the exit code."""
     folder = place.find_run(run)
-    files = _files(folder)
-    damages = list(verify(folder, files.values()))
+    files = 0
+    damages: list[Damage] = []
+    for files, file in enumerate(_files(RunDirectory(folder).log), 1):  # noqa: B007
+        if (damage := damage_of(folder, file)) is not None:
+            damages.append(damage)
     if as_json:
         found = [{"path": damage.path, "what": damage.what} for damage in damages]
-        console.show_json({"run_dir": str(folder), "files": len(files), "damaged": len(found), "damages": found})
+        console.show_json({"run_dir": str(folder), "files": files, "damaged": len(found), "damages": found})
     else:
         console.show(f"{damage.what}: {errors.printable(damage.path)}" for damage in damages)
-        console.show([f"{counted(len(files), 'file')} of the ledger, {len(damages)} missing or damaged"])
+        console.show([f"{counted(files, 'file')} of the ledger, {len(damages)} missing or damaged"])
     return ExitCode.SOME_FAILED if damages else ExitCode.OK
 
 
-def _files(folder: Path) -> dict[str, File]:
-    """Return the files of all done attempts by path: of an attempt that was collected again, the last ones."""
-    latest: dict[tuple[str, int], events.Done] = {
-        (event.job, event.attempt): event
-        for event in replay.read(RunDirectory(folder).log)
-        if isinstance(event, events.Done)
-    }
-    return {file.path: file for event in latest.values() for file in event.files}
+def _files(log: Path) -> Iterator[File]:
+    """Yield the files of all done attempts: of an attempt that was collected again, the last ones.
+
+    Few are, and of a million that are not nothing is kept: one pass finds the few, a second one yields.
+    """
+    seen, several = Fingerprints(), set[str]()
+    for attempt, _ in _done(log):
+        if attempt in seen:
+            several.add(attempt)
+        seen.add(attempt)
+    last: dict[str, tuple[File, ...]] = {}
+    for attempt, files in _done(log):
+        if attempt in several:
+            last[attempt] = files
+        else:
+            yield from files
+    yield from itertools.chain.from_iterable(last.values())
+
+
+def _done(log: Path) -> Iterator[tuple[str, tuple[File, ...]]]:
+    """Yield an attempt and its files for every time that it was done."""
+    done = (event for event in replay.read(log) if isinstance(event, events.Done))
+    return ((f"{event.job} {event.attempt}", event.files) for event in done)
 
 
 def export_run(run: Path, output: Path | None) -> None:

@@ -63,7 +63,8 @@ class _Run:
             if found.posts or self.choice.refresh_schema:
                 self._pin_schemas()
             collecting = stream.collection(place.log, self.state, rules, self.account.origin)
-            jobs = filter(self.choice.selection(), self.loaded.manifest.jobs())
+            # Where the survey found nothing to send, nobody need look through all jobs once more.
+            jobs = filter(self.choice.selection(), self.loaded.manifest.jobs()) if found.posts else ()
             source = stream.work(collecting, jobs, self.state, rules)
             code = await self._batch(client, found).carry_out(source, found.posts + len(collecting))
             await self.journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,12 +87,13 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
 
 def namer(template: str, state: RunState, run_dir: Path) -> Namer:
     """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
-    names = Names(state.names(), Standing(run_dir))
+    # Only when the first is asked for: a night that finds everything done reserves none.
+    names = functools.cache(lambda: Names(state.names(), Standing(run_dir)))
 
     def reserve(job: Job, attempt: int) -> str:
         known = state.jobs.get(job.id)
         first = known.attempts[0].name if known and known.attempts else ""
-        return names.reserve(first or render(template, fields(job)), job.id, attempt)
+        return names().reserve(first or render(template, fields(job)), job.id, attempt)
 
     return reserve
 

@@ -33,7 +33,8 @@ class Standing:
 
     def _listed(self, folder: str) -> Iterator[str]:
         try:
-            files = [path.name for path in (self._images / folder).iterdir()]
+            with os.scandir(self._images / folder) as entries:
+                files = [entry.name for entry in entries]
         except OSError:
             return  # Not there yet, or nothing that could be written to either.
         for file in files:

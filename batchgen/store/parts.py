@@ -119,7 +119,7 @@ def clean_parts(run_dir: Path, disk: Disk) -> int:
 
 def _leftovers(images: Path) -> Iterator[Path]:
     for folder, _, files in os.walk(images, followlinks=False):
-        for file in files:
-            path = Path(folder, file)
-            if file.startswith(".") and file.endswith(_SUFFIX) and stat.S_ISREG(path.lstat().st_mode):
+        # Of a million files none may be one: no path is made of a name that cannot be.
+        for path in (Path(folder, file) for file in files if file.startswith(".") and file.endswith(_SUFFIX)):
+            if stat.S_ISREG(path.lstat().st_mode):
                 yield path

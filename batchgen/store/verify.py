@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +21,15 @@ class Damage:
     what: str
 
 
-def verify(run_dir: Path, files: Iterable[File]) -> Iterator[Damage]:
-    """Yield what is wrong with the files of a run directory. Reads every byte of every file."""
-    for file in files:
-        if not whole(run_dir, file.path, file.bytes):
-            yield Damage(file.path, "missing")
-            continue
-        try:
-            digest = _digest(run_dir / file.path)
-        except OSError:
-            yield Damage(file.path, "unreadable")
-        else:
-            if digest != file.sha256:
-                yield Damage(file.path, "changed")
+def damage_of(run_dir: Path, file: File) -> Damage | None:
+    """Return what is wrong with a file of a run directory, None where nothing is. Reads every byte of it."""
+    if not whole(run_dir, file.path, file.bytes):
+        return Damage(file.path, "missing")
+    try:
+        digest = _digest(run_dir / file.path)
+    except OSError:
+        return Damage(file.path, "unreadable")
+    return None if digest == file.sha256 else Damage(file.path, "changed")
 
 
 def _digest(path: Path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from batchgen import events
 from batchgen.catalog import schema
 from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
-from batchgen.ledger import lines
+from batchgen.ledger import lines, replay
 from batchgen.manifest.loader import load
 from batchgen.manifest.overrides import Overrides
 from batchgen.report import exporting
@@ -52,7 +52,7 @@ def picture(name: str) -> File:
     return File(f"images/{name}.png", len(PICTURE), hashlib.sha256(PICTURE).hexdigest(), "png", 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Teller:
     """Tells one job's events, as a ledger holds them."""
 
@@ -188,6 +188,21 @@ def test_verify_tells_what_is_missing_and_what_was_changed(told: Workplace) -> N
         "images/00013.png": "missing",
         "images/00014.png": "changed",
     }
+
+
+def test_verify_holds_what_was_collected_again_against_the_last_time(told: Workplace) -> None:
+    """The same request may bring other bytes, and another format."""
+    book = told.book()
+    done = [event for event in replay.read(book.log) if isinstance(event, events.Done)]
+    again = next(event for event in done if event.files[0].path.endswith("00013.png"))
+    with book.log.open("ab") as end:
+        end.write(
+            lines.encode(dataclasses.replace(again, files=(dataclasses.replace(picture("00013"), path="x.jpg"),)))
+        )
+    (book.path / "images/00013.png").unlink()
+    (book.path / "x.jpg").write_bytes(PICTURE)
+    found = told.run("verify", "runs/m", "--json")
+    assert (found.code, found.json["files"], found.json["damages"]) == (0, len(done), [])
 
 
 def test_verify_is_content_with_a_run_as_it_was_made(place: Workplace) -> None:

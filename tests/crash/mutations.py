@@ -199,8 +199,8 @@ MUTATIONS = (
     Mutation(
         "names of earlier runs are taken",
         "batchgen/cli/stream.py",
-        "    names = Names(state.names(), Standing(run_dir))\n",
-        "    names = Names()\n",
+        "Names(state.names(), Standing(run_dir))",
+        "Names()",
         (*POINTS, "cancel", "--at", "before Appender.commit #3"),
     ),
     Mutation(

@@ -68,6 +68,11 @@ def _read(descriptor: int, size: int, content: memoryview) -> Beginning | None:
     return Beginning(length, lines, saved.load(body))
 
 
+def is_fresh(known: Beginning | None, size: int) -> bool:
+    """Tell whether a ledger of `size` bytes needs no other checkpoint than the `known` one, if any."""
+    return size < FROM_BYTES or (known is not None and (size - known.length) * FRESH <= size)
+
+
 def write(disk: Disk, descriptor: int, log: Path, beginning: Beginning) -> None:
     """Keep what the beginning of an open, locked ledger comes to. A failure costs the checkpoint alone."""
     with contextlib.suppress(ValueError, OSError, DiskError):
@@ -78,7 +83,7 @@ def write(disk: Disk, descriptor: int, log: Path, beginning: Beginning) -> None:
 
 
 def seal(disk: Disk, descriptor: int, log: Path) -> None:
-    """Note that the checkpoint, which must hold, belongs to the ledger as it is now."""
+    """Note that the checkpoint, which must hold if there is one, belongs to the ledger as it is now."""
     with contextlib.suppress(OSError):
         opened = disk.open(log.with_name(_NAME), os.O_WRONLY | os.O_NONBLOCK)
         try:

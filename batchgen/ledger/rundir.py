@@ -135,27 +135,28 @@ class RunDirectory:
     def _take_over(self, disk: Disk, descriptor: int, host: str, now: float) -> tuple[RunState, int]:
         quiet_for = now - os.fstat(descriptor).st_mtime
         found = replay.Replay(descriptor, self.log, writing=True)
-        state = found.fold(checkpoint.read(descriptor, self.log))
+        known = checkpoint.read(descriptor, self.log)
+        state = found.fold(known)
         if (other := lock.living_elsewhere(state, host, quiet_for)) is not None:
             who = f"process {other.pid} on {other.host}, started {other.time}, has not finished"
             minutes = f"{lock.QUIET_SECONDS / 60:.0f} minutes"
             raise LockedError(
                 printable(f"{self.path}: {who}; run there, or wait until the ledger has not grown for {minutes}")
             )
-        return state, repair(disk, descriptor, self.log, self.torn, found)
+        size = repair(disk, descriptor, self.log, self.torn, found)
+        if not checkpoint.is_fresh(known, size):
+            checkpoint.write(disk, descriptor, self.log, Beginning(size, found.lines, state))
+        return state, size
 
     def _keep_checkpoint(self, disk: Disk, descriptor: int) -> None:
         """Make the checkpoint of a large ledger hold for what was appended, too.
 
         From the ledger itself: the state of a run knows things, about files, that no event has told.
         """
-        size = os.fstat(descriptor).st_size
-        if size < checkpoint.FROM_BYTES:
-            return
         # All is written and told by now: whoever is impatient loses a cache.
         with contextlib.suppress(LedgerError, KeyboardInterrupt):
             known = checkpoint.read(descriptor, self.log)
-            if known is not None and (size - known.length) * checkpoint.FRESH <= size:
+            if checkpoint.is_fresh(known, os.fstat(descriptor).st_size):
                 checkpoint.seal(disk, descriptor, self.log)
                 return
             found = replay.Replay(descriptor, self.log)

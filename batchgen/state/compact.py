@@ -105,9 +105,13 @@ class Shelf:
                 place += 1
 
     def dump(self) -> Iterator[bytes]:
-        """Yield everything in pieces that `load` takes. Raises ValueError for text that has no UTF-8."""
+        """Yield everything in pieces that `load` takes; all rows are deflated from then on.
+
+        Raises ValueError for text that has no UTF-8.
+        """
         self._index()
         packed = [zlib.compress(one.encode(), 1) if isinstance(one, str) else one for one in self._segments]
+        self._segments[:] = packed
         yield bytes(self._ids)
         yield self._slots.tobytes()
         yield self._starts.tobytes()

@@ -216,7 +216,7 @@ class Jobs(Packed[JobState]):
         sizes, costs = columns[_SIZES], columns[_COST]
         self.apis.update(columns[_API])
         self.models.update(columns[_MODEL])
-        self.files += times * sum(text.count(",") + 1 for text in sizes if text)
+        self.files += times * (",".join(sizes).count(",") + 1 - sizes.count(""))
         if "" in costs:
             without = (estimate for estimate, cost in zip(columns[_ESTIMATE], costs, strict=True) if not cost)
             for estimate, count in Counter(without).items():

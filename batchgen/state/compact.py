@@ -63,7 +63,7 @@ class Shelf:
             segment, ids = zlib.compress(text.encode(), 1) if deflate else text, bytes.fromhex(joined)
         except ValueError:
             return False
-        if ids.hex() != joined or any(len(key) != 2 * _KEY for key in keys):
+        if ids.hex() != joined or set(map(len, keys)) != {2 * _KEY}:
             return False
         self._starts.append(len(self._ids) // _KEY)
         self._segments.append(segment)
@@ -88,11 +88,11 @@ class Shelf:
         """Yield these columns of all rows, a segment at a time: the cheapest way to see all."""
         place = 0
         for segment in range(len(self._segments)):
-            columns = self._columns(segment)
-            end = place + len(columns[0])
+            columns = self._text(segment).split(_COLUMN)
+            chosen = [columns[number].split(_FIELD) for number in numbers]
+            end = place + len(chosen[0])
             kept = [row for row in range(end - place) if row + place not in self._gone] if self._gone else None
             place = end
-            chosen = [columns[number] for number in numbers]
             yield tuple(chosen if kept is None else [[column[row] for row in kept] for column in chosen])
 
     def rows(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -136,13 +136,15 @@ class Shelf:
 
     def _columns(self, segment: int) -> list[list[str]]:
         if (found := self._opened.get(segment)) is None:
-            kept = self._segments[segment]
-            text = kept if isinstance(kept, str) else zlib.decompress(kept).decode()
-            found = [column.split(_FIELD) for column in text.split(_COLUMN)]
+            found = [column.split(_FIELD) for column in self._text(segment).split(_COLUMN)]
             if len(self._opened) >= _OPENED:
                 del self._opened[next(iter(self._opened))]
             self._opened[segment] = found
         return found
+
+    def _text(self, segment: int) -> str:
+        kept = self._segments[segment]
+        return kept if isinstance(kept, str) else zlib.decompress(kept).decode()
 
     def _place(self, key: str) -> int | None:
         try:

@@ -37,7 +37,7 @@ ROOMS: Mapping[str, Room] = {
     "catalog": room("errors", "jsonschema_rs"),
     "manifest": room("errors job catalog", "yaml"),
     "plan": room("errors job state catalog"),
-    "ledger": room("errors events state", "orjson"),
+    "ledger": room("errors events state", "msgspec orjson"),
     "runcomfy": room("errors job", "aiohttp yarl orjson"),
     "store": room("errors job", "aiofiles PIL"),
     "engine": room("errors job events state"),

@@ -1,16 +1,19 @@
 """The fold of a ledger without its events: most jobs have three lines, and all that is kept of them is a row.
 
-A job's first `submitting` and `submitted` are held back until its `done` makes a row of the three, many rows at once.
-Every other event goes the ordinary way, after the lines of its job that were held back. Fields that a row does not
-need are not looked at; where one that it needs is not as its event promises, the ordinary fold has to say so.
+Of a job's first `submitting`, `submitted` and `done` only what a row needs is read, and they are held back until the
+three are there; many rows are made at once. Every other line goes the ordinary way, after the lines of its job that
+were held back. Fields that a row does not need are only seen to be JSON; where one that it needs is not as its event
+promises, the ordinary way has to say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from operator import itemgetter
-from typing import Any
+from io import BytesIO
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from batchgen import events
 from batchgen.ledger import lines
@@ -18,17 +21,55 @@ from batchgen.ledger.lines import Record
 from batchgen.state import RunState, Taken, seconds_taken
 from batchgen.state.attempts import money_of
 
-_JOB, _TIME, _ATTEMPT = itemgetter("job"), itemgetter("time"), itemgetter("attempt")
-_NAME, _MODEL, _API, _REQUEST = itemgetter("name"), itemgetter("model"), itemgetter("api"), itemgetter("request_id")
-_FILES, _PATH, _BYTES = itemgetter("files"), itemgetter("path"), itemgetter("bytes")
-_FIRST = itemgetter(0)
 _PACK = 2048
 """So many rows are made at once."""
 
-_WIDEST = 1e15
-"""From here on a number may not stand in its record as it does in its line."""
-
+_Amount = float | int | None
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 ToEvent = Callable[[Record], events.Event | None]
+
+
+class _Line(msgspec.Struct, gc=False, tag_field="event"):
+    """What a row needs of a line."""
+
+    v: Literal[1]
+    time: Text
+    job: str
+    attempt: Literal[1]
+
+
+class _Submitting(_Line, gc=False, tag="submitting"):
+    name: Text
+    model: Text
+    cost_estimate_usd: _Amount = None
+
+
+class _Submitted(_Line, gc=False, tag="submitted"):
+    request_id: Text
+    api: Text
+
+
+class _File(msgspec.Struct, gc=False):
+    path: Text
+    bytes: int
+
+
+class _Timing(msgspec.Struct, gc=False):
+    """Is read again where it is needed."""
+
+
+class _Done(_Line, gc=False, tag="done"):
+    request_id: Text
+    model: str
+    files: tuple[_File]
+    cost_usd: _Amount = None
+    cost_estimate_usd: _Amount = None
+    timing: _Timing | None = None
+
+
+_Begun = tuple[_Submitting, bytes]
+_Taken = tuple[_Begun, _Submitted, bytes]
+_Row = tuple[bytes, str, str, str, str, str, str, str, _Amount, _Amount, str, int]
 
 
 class OddError(Exception):
@@ -36,111 +77,128 @@ class OddError(Exception):
 
 
 class Quick:
-    """Takes the records of good lines in; `to_event` makes an event of one, and raises LedgerError."""
+    """Takes the lines of a ledger in; `to_event` makes an event of a record, and raises LedgerError."""
 
     def __init__(self, to_event: ToEvent) -> None:
         self._to_event = to_event
+        self._decode = msgspec.json.Decoder(_Submitting | _Submitted | _Done).decode
         self._state = RunState()
-        self._named: dict[str, None] = {}
-        self._begun: dict[str, Record] = {}
-        self._taken: dict[str, Record] = {}
-        self._made: tuple[list[Record], list[Record], list[Record]] = ([], [], [])
-        self._last: Record = {}
+        self._named: dict[int, None] = {}
+        self._begun: dict[str, _Begun] = {}
+        self._taken: dict[str, _Taken] = {}
+        self._made: list[_Row] = []
+        self._last: _Line | events.Event | None = None
         self._texts = _Texts()
 
-    def take(self, records: Sequence[Record]) -> None:
-        """Take records in, in their order. Raises OddError, and LedgerError as `to_event` does."""
-        named: dict[Any, None] = self._named
-        begun: dict[Any, Record] = self._begun
-        taken: dict[Any, Record] = self._taken
-        made = self._made
+    def take(self, text: bytes) -> tuple[int, int]:
+        """Take in lines, each with its newline, up to one that is not good; return how many bytes and lines that were.
+
+        Raises OddError, and LedgerError as `to_event` does.
+        """
         try:
-            for record in records:
-                word, job = record["event"], record.get("job")
-                if word == "done":
-                    if job in taken:
-                        made[0].append(begun.pop(job))
-                        made[1].append(taken.pop(job))
-                        made[2].append(record)
-                        continue
-                elif word == "submitted":
-                    if job in begun and job not in taken:
-                        taken[job] = record
-                        continue
-                elif word == "submitting" and job not in named and job is not None:
-                    named[job] = None
-                    begun[job] = record
-                    continue
-                self._apply(record)
-        except TypeError as problem:  # A job that is no text.
-            raise OddError from problem
-        self._last = next((record for record in reversed(records) if record["event"] in events.EVENTS), self._last)
-        if len(made[0]) >= _PACK:
+            text.decode()  # The decoder looks at the encoding of those texts alone that it keeps.
+        except UnicodeDecodeError:
+            return 0, 0
+        some = BytesIO(text).readlines()
+        for line in self._odd(some):
+            try:
+                record = lines.decode(line)
+            except ValueError:
+                good = some.index(line)  # One like it before this would have been no better.
+                return sum(map(len, some[:good])), good
+            self.apply(record)
+        if len(self._made) >= _PACK:
             self._pack()
+        return len(text), len(some)
+
+    def _odd(self, some: Iterable[bytes]) -> Iterator[bytes]:
+        """Take in the lines that rows are made of, and yield the others, in their order."""
+        decode, named, begun, taken, made = self._decode, self._named, self._begun, self._taken, self._made
+        for line in some:
+            try:
+                record: Any = decode(line)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                yield line
+                continue
+            job, kind = record.job, type(record)
+            if kind is _Submitting and (mark := hash(job)) not in named:
+                named[mark] = None
+                begun[job] = record, line
+            elif kind is _Submitted and job in begun:
+                taken[job] = begun.pop(job), record, line
+            elif kind is _Done and job in taken:
+                made.append(_row(taken.pop(job), record, line))
+            else:
+                yield line
+                continue
+            self._last = record
 
     def state(self) -> RunState:
-        """Return what all of it comes to. Raises as `take` does."""
+        """Return what was taken in. Raises as `take` does."""
         self._pack()
         self._release(list(self._begun))
+        self._release(list(self._taken))
         state = self._state
-        if self._last:
-            state.last_time = _text([self._last.get("time")])[0]
+        if self._last is not None:
+            state.last_time = self._last.time
         loose = state.jobs.loose
-        state.jobs.loose = {job: loose[job] for job in self._named if job in loose}
+        marks = set(map(hash, loose))
+        places = {mark: place for place, mark in enumerate(self._named) if mark in marks}
+        state.jobs.loose = {job: loose[job] for job in sorted(loose, key=lambda job: places[hash(job)])}
         return state
 
-    def _apply(self, record: Record) -> None:
+    def apply(self, record: Record) -> None:
         """Take an event in the ordinary way. A run's own ones count all jobs anew, so nothing stays behind them."""
-        event = self._event(record)
+        event = self._to_event(record)
         if isinstance(event, events.JobEvent):
-            if isinstance(event, events.Done) or (event.job in self._named and event.job not in self._begun):
+            held = event.job in self._begun or event.job in self._taken
+            if isinstance(event, events.Done) or (hash(event.job) in self._named and not held):
                 self._pack()  # The job may be among the rows; and who finished last is told from who did before.
             self._release([event.job])
-            self._named[event.job] = None
+            self._named[hash(event.job)] = None
         elif event is not None:
             self._pack()
             self._release(list(self._begun))
+            self._release(list(self._taken))
         if event is not None:
+            self._last = event
             self._state.apply(event)
-
-    def _event(self, record: Record) -> events.Event | None:
-        if not lines.is_exact(record):
-            raise OddError
-        return self._to_event(record)
 
     def _release(self, jobs: Sequence[str]) -> None:
         """Take in, in the ordinary way, what was held back for jobs."""
         for job in jobs:
-            for held in (self._begun.pop(job, None), self._taken.pop(job, None)):
-                if held is not None and (event := self._event(held)) is not None:
-                    self._state.apply(event)
+            if (both := self._taken.pop(job, None)) is not None:
+                (_, begun), _, taken = both
+                self._apply_all(begun, taken)
+            elif (held := self._begun.pop(job, None)) is not None:
+                self._apply_all(held[1])
+
+    def _apply_all(self, *held: bytes) -> None:
+        for line in held:
+            if (event := self._to_event(_record(line))) is not None:
+                self._state.apply(event)
 
     def _pack(self) -> None:
-        begun, taken, done = self._made
-        if not begun:
+        if not self._made:
             return
-        try:
-            ids, columns = self._columns(begun, taken, done)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
-            raise OddError from problem
-        if not self._state.take_done(ids, columns):
+        told, jobs, since, *others, costs, estimates, paths, sizes = zip(*self._made, strict=True)
+        money = map(self._texts.of_money, (costs, estimates))
+        columns = [since, *others, *money, paths, list(map(str, sizes))]
+        if not self._state.take_done(jobs, columns):
             raise OddError
-        self._note_times(columns, done)
-        for some in self._made:
-            some.clear()
+        self._note_times(columns, since, told)
+        self._made.clear()
 
-    def _note_times(self, columns: Sequence[Sequence[str]], done: Sequence[Record]) -> None:
+    def _note_times(self, columns: Sequence[Sequence[str]], done: Sequence[str], told: Sequence[bytes]) -> None:
         """Look at the latest requests of each model and estimate, from the end, until there are as many as are kept."""
-        if not set(map(type, _values(done, "timing"))) <= {dict, type(None)}:
-            raise OddError
         models, _, estimates = money_of(columns)
-        latest: dict[tuple[str, str], list[float]] = {tier: [] for tier in zip(models, estimates, strict=True)}
+        latest: dict[tuple[str, str], list[float]] = {tier: [] for tier in set(zip(models, estimates, strict=True))}
         wanted = len(latest)
-        for model, estimate, record in zip(reversed(models), reversed(estimates), reversed(done), strict=True):
+        for model, estimate, time, line in zip(*map(reversed, (models, estimates, done, told)), strict=True):
             found = latest[model, estimate]
             if len(found) < Taken.KEPT:
-                timing: Any = record.get("timing") or {}
-                if (seconds := seconds_taken(str(record["time"]), timing)) is not None:
+                timing: Any = _record(line).get("timing") or {}
+                if (seconds := seconds_taken(time, timing)) is not None:
                     found.append(seconds)
                     wanted -= len(found) == Taken.KEPT
             if not wanted:
@@ -149,70 +207,45 @@ class Quick:
             if found:
                 self._state.taken.note((model, Decimal(estimate) if estimate else None), reversed(found))
 
-    def _columns(
-        self, begun: Sequence[Record], taken: Sequence[Record], done: Sequence[Record]
-    ) -> tuple[list[str], list[list[str]]]:
-        """Return ids and columns of rows. Raises OddError, and whatever a value of another type makes Python raise."""
-        for some in (begun, taken, done):
-            attempts = list(map(_ATTEMPT, some))
-            if attempts.count(1) != len(attempts) or set(map(type, attempts)) != {int}:
-                raise OddError
-        _text(map(_TIME, begun))
-        _text(map(_REQUEST, taken))
-        models, estimates = list(map(_MODEL, begun)), _values(begun, "cost_estimate_usd")
-        if models != list(map(_MODEL, done)) or estimates != _values(done, "cost_estimate_usd"):
-            raise OddError
-        paths, sizes = self._files(list(map(_FILES, done)))
-        return list(map(_JOB, begun)), [
-            _text(map(_TIME, done)),
-            _text(map(_NAME, begun)),
-            _text(models),
-            _text(map(_REQUEST, done)),
-            _text(map(_API, taken)),
-            _text(map(_TIME, taken)),
-            self._texts.of_money(_values(done, "cost_usd")),
-            self._texts.of_money(estimates),
-            paths,
-            sizes,
-        ]
-
-    def _files(self, files: Sequence[Any]) -> tuple[list[str], list[str]]:
-        """Return the texts of paths and sizes; a job with several files, or none, goes the ordinary way."""
-        if set(map(type, files)) != {list} or set(map(len, files)) != {1}:
-            raise OddError
-        only = list(map(_FIRST, files))
-        sizes = list(map(_BYTES, only))
-        if set(map(type, sizes)) != {int}:
-            raise OddError
-        paths = _text(map(_PATH, only))
-        return paths, list(map(str, sizes))
-
 
 class _Texts(dict[float, str]):
     """The texts of amounts, each made once: a ledger has few."""
 
     def __missing__(self, amount: float) -> str:
-        if abs(amount) > _WIDEST:
-            raise OddError
         self[amount] = text = str(amount)
         return text
 
-    def of_money(self, amounts: list[Any]) -> list[str]:
-        kinds = set(map(type, amounts))
-        if kinds <= {float}:
-            return list(map(self.__getitem__, amounts))
-        if not kinds <= {float, int, type(None)}:
-            raise OddError
+    def of_money(self, amounts: Sequence[float | None]) -> list[str]:
+        if set(map(type, amounts)) == {float}:
+            return list(map(self.__getitem__, amounts))  # type: ignore[arg-type]
         return ["" if amount is None else str(amount) for amount in amounts]
 
 
-def _values(records: Sequence[Record], key: str) -> list[Any]:
-    return [record.get(key) for record in records]
-
-
-def _text(values: Any) -> list[str]:
-    """Return texts none of which is empty. Raises OddError."""
-    texts = list(values)
-    if set(map(type, texts)) != {str} or not all(texts):
+def _row(taken: _Taken, done: _Done, line: bytes) -> _Row:
+    """Return what a row is made of, after the line of the `done`. Raises OddError."""
+    (begun, _), submitted, _ = taken
+    if begun.model != done.model or begun.cost_estimate_usd != done.cost_estimate_usd:
         raise OddError
-    return texts
+    (file,) = done.files
+    return (
+        line,
+        done.job,
+        done.time,
+        begun.name,
+        begun.model,
+        done.request_id,
+        submitted.api,
+        submitted.time,
+        done.cost_usd,
+        begun.cost_estimate_usd,
+        file.path,
+        file.bytes,
+    )
+
+
+def _record(line: bytes) -> Record:
+    """Return the record of a line of which no more was read than a row needs. Raises OddError."""
+    try:
+        return lines.decode(line)
+    except ValueError as problem:
+        raise OddError from problem

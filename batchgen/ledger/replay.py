@@ -10,7 +10,7 @@ import contextlib
 import errno
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -22,10 +22,8 @@ from batchgen.ledger.checkpoint import Beginning
 from batchgen.ledger.quick import OddError, Quick
 from batchgen.state import RunState, fold
 
-Batch = tuple[int, bytes, Sequence[lines.Record]]
-
 _CHUNK = 1 << 16
-"""Bytes that are read at once: lines are decoded together, and what they make should fit into a cache."""
+"""Bytes that are read at once: their lines, and what is made of them, should fit into a cache."""
 
 _RESTORE = "put the file back from a copy, or correct the line with an editor"
 _STARTED = b'"event":"run_started"'
@@ -42,7 +40,6 @@ class Replay:
         self._descriptor = descriptor
         self._path = path
         self._writing = writing
-        self._mark = os.urandom(8).hex().encode()
         self._begin()
 
     def _begin(self, whole: int = 0, lines: int = 0) -> None:
@@ -54,11 +51,14 @@ class Replay:
         self._bad = self._foreign = ""
 
     def __iter__(self) -> Iterator[events.Event]:
-        for number, text, records in self._batches():
-            for index, record in enumerate(records):
-                exact = record if lines.is_exact(record) else lines.decode(text.split(b"\n")[index])
-                if (event := self._event(number + index, exact)) is not None:
+        number = self.lines + 1
+        for text in split(self._descriptor, self._path):
+            some = BytesIO(text).readlines()
+            for place, record in self._records(number, some):
+                if (event := self._event(place, record)) is not None:
                     yield event
+            number += len(some)
+        self._refuse_foreign()
 
     def fold(self, known: Beginning | None = None) -> RunState:
         """Return the RunState of the ledger: that of its events, without making all of them.
@@ -73,33 +73,26 @@ class Replay:
         quick = Quick(lambda record: self._event(0, record))
         try:
             with _without_collector():
-                for _, _, records in self._batches():
-                    quick.take(records)
+                for text in split(self._descriptor, self._path):
+                    self._take(quick, text)
+                self._refuse_foreign()
                 return quick.state()
         except (OddError, LedgerError):
             # The ordinary fold knows what to make of it, or says what is wrong, and where, in the ledger's order.
             self._begin()
             return fold(self)
 
-    def _batches(self) -> Iterator[Batch]:
-        """Yield the number of a line, the good lines from there on, and what they hold."""
-        number = self.lines + 1
-        for text in split(self._descriptor, self._path):
-            found = None if self._bad else lines.decode_all(text, self._mark)
-            if found is None:
-                some = BytesIO(text).readlines()
-                yield from self._one_by_one(number, some)
-                number += len(some)
-            else:
-                self.size, self.whole, self.ended = self.size + len(text), self.whole + len(text), True
-                self.lines += len(found)
-                yield number, text, found
-                number += len(found)
-        if self._foreign and not self.whole:
-            # Cutting this off as a torn end would empty somebody else's file.
-            raise LedgerError(f"{self._foreign}, nor is any other; is this a run directory? Name another with -o")
+    def _take(self, quick: Quick, text: bytes) -> None:
+        """Take lines in: at once as far as they are good, the others one by one."""
+        length, number = quick.take(text) if text.endswith(b"\n") and not self._bad else (0, 0)
+        if number:
+            self.size, self.whole, self.ended = self.size + length, self.whole + length, True
+            self.lines += number
+        for _, record in self._records(0, BytesIO(text[length:]).readlines()):
+            quick.apply(record)
 
-    def _one_by_one(self, first: int, some: Sequence[bytes]) -> Iterator[Batch]:
+    def _records(self, first: int, some: Iterable[bytes]) -> Iterator[tuple[int, lines.Record]]:
+        """Yield the records of good lines with their numbers, and note how far the ledger is whole."""
         for number, line in enumerate(some, first):
             self.size += len(line)
             text = line if line.endswith(b"\n") else line.rstrip(b"\0")
@@ -115,7 +108,12 @@ class Replay:
             self.whole += len(text)
             self.lines += 1
             self.ended = text.endswith(b"\n")
-            yield number, text, [record]
+            yield number, record
+
+    def _refuse_foreign(self) -> None:
+        if self._foreign and not self.whole:
+            # Cutting this off as a torn end would empty somebody else's file.
+            raise LedgerError(f"{self._foreign}, nor is any other; is this a run directory? Name another with -o")
 
     def _event(self, number: int, record: lines.Record) -> events.Event | None:
         version = record["v"]

@@ -46,7 +46,7 @@ def test_a_line_comes_back_as_it_was(prompt: str, seed: int, settings: dict[str,
     assert events.from_record(lines.decode(line)) == event
 
 
-@pytest.mark.parametrize("seed", [2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**40])
+@pytest.mark.parametrize("seed", [2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**40, 10**400])
 def test_integers_of_any_width_keep_their_digits(seed: int) -> None:
     back = events.from_record(lines.decode(lines.encode(submitting(seed=seed, settings={"wide": [seed]}))))
     assert isinstance(back, events.Submitting)
@@ -87,6 +87,9 @@ def test_text_is_written_unescaped() -> None:
         b'{"v":1,"event":"\xff"}',
         b'{"v":1,"event":"lost"}x',
         b'{"v":1,"event":"a","x":' + b"9" * 5000 + b"}",
+        b'{"v":1,"event":"a","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"v":1,"event":"a","x":1e999}',
+        b'{"v":1,"event":"a","x":NaN}',
     ],
 )
 def test_what_no_version_wrote_is_not_a_line(line: bytes) -> None:

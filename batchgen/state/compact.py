@@ -25,8 +25,9 @@ _OPENED = 4
 class Shelf:
     """Rows of texts by id (32 lower-case hex digits): cheap to put away and to ask for ids, dearer to read.
 
-    Rows come in segments: their texts column by column in one piece, so that what is alike lies side by side. A segment
-    is kept as it is, or deflated to a quarter of that. Ids stand in one table with open addressing.
+    Rows come in segments: their texts column by column in one piece, so that what is alike lies side by side, and a
+    text that all of them have is kept once. A segment is kept as it is, or deflated to a quarter of that. Ids stand in
+    one table with open addressing.
     """
 
     def __init__(self) -> None:
@@ -56,8 +57,9 @@ class Shelf:
 
         Returns False, and takes nothing, where an id is not one or a text cannot be kept.
         """
-        text, joined = _COLUMN.join(map(_FIELD.join, columns)), "".join(keys)
-        if text.count(_FIELD) != len(columns) * (len(keys) - 1) or text.count(_COLUMN) != len(columns) - 1:
+        kept = [column[:1] if _is_one(column) else column for column in columns]
+        text, joined = _COLUMN.join(map(_FIELD.join, kept)), "".join(keys)
+        if text.count(_FIELD) != sum(map(len, kept)) - len(kept) or text.count(_COLUMN) != len(columns) - 1:
             return False
         try:
             segment, ids = zlib.compress(text.encode(), 1) if deflate else text, bytes.fromhex(joined)
@@ -89,8 +91,8 @@ class Shelf:
         place = 0
         for segment in range(len(self._segments)):
             columns = self._text(segment).split(_COLUMN)
-            chosen = [columns[number].split(_FIELD) for number in numbers]
-            end = place + len(chosen[0])
+            end = self._end(segment)
+            chosen = [_column(columns[number], end - place) for number in numbers]
             kept = [row for row in range(end - place) if row + place not in self._gone] if self._gone else None
             place = end
             yield tuple(chosen if kept is None else [[column[row] for row in kept] for column in chosen])
@@ -136,11 +138,15 @@ class Shelf:
 
     def _columns(self, segment: int) -> list[list[str]]:
         if (found := self._opened.get(segment)) is None:
-            found = [column.split(_FIELD) for column in self._text(segment).split(_COLUMN)]
+            count = self._end(segment) - self._starts[segment]
+            found = [_column(text, count) for text in self._text(segment).split(_COLUMN)]
             if len(self._opened) >= _OPENED:
                 del self._opened[next(iter(self._opened))]
             self._opened[segment] = found
         return found
+
+    def _end(self, segment: int) -> int:
+        return self._starts[segment + 1] if segment + 1 < len(self._starts) else len(self._ids) // _KEY
 
     def _text(self, segment: int) -> str:
         kept = self._segments[segment]
@@ -179,6 +185,16 @@ class Shelf:
                     slot = (slot + 1) & mask
                 slots[slot] = entry
         self._indexed = count
+
+
+def _is_one(column: Sequence[str]) -> bool:
+    return bool(column) and column[0] == column[-1] and column.count(column[0]) == len(column)
+
+
+def _column(text: str, count: int) -> list[str]:
+    """Return the texts of a column; one that all rows have in common is kept once."""
+    texts = text.split(_FIELD)
+    return texts if len(texts) == count else texts * count
 
 
 def _array(kind: str, content: memoryview) -> array[int]:

@@ -19,7 +19,7 @@ from batchgen.state.attempts import Attempt, Fact, JobState, Tier
 from batchgen.state.compact import Shelf
 from batchgen.state.fold import RunState, Taken
 
-FORMAT = 1
+FORMAT = 2
 """To be raised with every change of what is in here, of a packed row, or of what an event means to the fold."""
 
 Record = dict[str, Any]

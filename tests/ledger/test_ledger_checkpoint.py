@@ -17,7 +17,7 @@ from batchgen.errors import LedgerError
 from batchgen.ledger import checkpoint, replay
 from batchgen.ledger.files import RealDisk
 from batchgen.ledger.rundir import RunDirectory
-from batchgen.state import fold
+from batchgen.state import fold, saved
 
 LINE = line(4, event("submitting", "f" * 32))
 LATER = 4e9
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_format_is_passed_by_and_replaced(
 ) -> None:
     log = kept(tmp_path)
     with monkeypatch.context() as later:
-        later.setattr("batchgen.state.saved.FORMAT", 2)
+        later.setattr("batchgen.state.saved.FORMAT", saved.FORMAT + 1)
         assert not is_used(log)
         require_right(log)
         hold(tmp_path)

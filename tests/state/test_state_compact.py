@@ -64,6 +64,19 @@ def test_what_cannot_be_kept_is_not_taken(one: str, text: str) -> None:
     assert one == key(1) or one not in made
 
 
+def test_a_text_that_all_rows_have_in_common_is_kept_once() -> None:
+    made, numbers = Shelf(), range(1000)
+    columns = [["m" * 1000 for _ in numbers], [str(one) for one in numbers]]
+    tracemalloc.start()
+    assert made.put([key(one) for one in numbers], columns)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 100_000
+    made.take(key(0))
+    assert [*made.columns(0, 1)] == [(columns[0][1:], columns[1][1:])]
+    assert made.get(key(999)) == ("m" * 1000, "999")
+
+
 def test_half_a_character_is_not_deflated() -> None:
     assert not Shelf().put([key(1)], [["\ud800"]], deflate=True)
 

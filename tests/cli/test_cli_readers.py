@@ -199,7 +199,7 @@ def test_verify_holds_what_was_collected_again_against_the_last_time(told: Workp
         end.write(
             lines.encode(dataclasses.replace(again, files=(dataclasses.replace(picture("00013"), path="x.jpg"),)))
         )
-    (book.path / "images/00013.png").unlink()
+    (book.path / "images/00013.png").rename(book.path / "images/00014.png")
     (book.path / "x.jpg").write_bytes(PICTURE)
     found = told.run("verify", "runs/m", "--json")
     assert (found.code, found.json["files"], found.json["damages"]) == (0, len(done), [])

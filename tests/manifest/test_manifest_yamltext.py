@@ -101,6 +101,21 @@ def test_what_is_refused_is_named_with_its_place(text: str | bytes, expected: st
     assert expected in problems[0]
 
 
+@pytest.mark.parametrize("character", "\t \x7e\xa0\u2027\u202a\ud7ff\ue000\ufffd\U00010000\U0010ffff")
+def test_the_last_characters_that_may_stand_in_yaml_are_kept(character: str) -> None:
+    root, problems = read(f"'{character}x'")
+
+    assert (root and root.value, problems) == (f"{character}x", [])
+
+
+@pytest.mark.parametrize("character", "\0\x08\x0b\x0c\x0e\x1f\x7f\x9f\u2028\u2029\ufffe\uffff")
+def test_the_first_characters_that_may_not_stand_in_yaml_are_named(character: str) -> None:
+    _, problems = read(f"'{character}x'")
+
+    assert len(problems) == 1
+    assert f"m.yaml:1:2: the character U+{ord(character):04X} may not stand in YAML" in problems[0]
+
+
 @pytest.mark.parametrize(
     "text",
     [

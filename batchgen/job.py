@@ -7,7 +7,6 @@ version; index, tags and name are not in it. Golden values in the tests hold thi
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,8 @@ def canonical(value: object) -> bytes:
 
 def job_id(model: str, job_input: Mapping[str, Json], repeat: int) -> str:
     """Return the content id of a job: 32 lower-case hex digits."""
+    import hashlib  # With OpenSSL, which the readers of a ledger do without.
+
     content = canonical({"input": dict(job_input), "model": model, "repeat": repeat})
     return hashlib.sha256(content).hexdigest()[:JOB_ID_DIGITS]
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import batchgen
 from batchgen import errors, events
 from batchgen.cli import console, presence
-from batchgen.cli.exit_codes import Verdict, verdict
 from batchgen.cli.manner import Manner
 from batchgen.cli.shortfalls import Shortfalls
 from batchgen.cli.sidecars import no_sidecar
 from batchgen.cli.signals import Interrupts
+from batchgen.cli.verdict import Verdict, verdict
 from batchgen.engine.ports import Namer, Work
 from batchgen.engine.scheduler import Engine
 from batchgen.engine.stop import Cause, Why

@@ -12,8 +12,9 @@ from batchgen import errors
 from batchgen.cli import console, stream
 from batchgen.cli.command_line import program
 from batchgen.cli.connect import connected
-from batchgen.cli.exit_codes import ExitCode, verdict
+from batchgen.cli.exit_codes import ExitCode
 from batchgen.cli.held import Held, holding
+from batchgen.cli.verdict import verdict
 from batchgen.engine.cancel import Cancellation
 from batchgen.engine.scheduler import Engine, Limits
 from batchgen.engine.stop import Cause, Why

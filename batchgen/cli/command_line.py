@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchgen.report.summary import Commands
+if TYPE_CHECKING:
+    from batchgen.report.summary import Commands
 
 _ONCE = {"--retry-failed": 0, "--retry": 1, "--on-unknown": 1, "--dry-run": 0}
 """Options that decide about one run, with how many words follow them: not offered again by themselves."""
@@ -24,6 +25,8 @@ def typed(argv: Sequence[str] | None = None) -> str:
 
 def program() -> str:
     """Return what to type for batchgen itself: its name where the shell finds it by that, else where it is."""
+    import shutil  # With three compressors, which most commands do without.
+
     here = Path(sys.argv[0])
     if here.name == "__main__.py":
         return "batchgen"
@@ -64,6 +67,8 @@ def offers(resume: str, run: str, run_dir: str) -> Commands:
 
     `resume` goes on with what was typed; `run` is the command line of the directory's last `run`, empty if unknown.
     """
+    from batchgen.report.summary import Commands
+
     folder = shlex.quote(run_dir)
     return Commands(
         resume=resume,

@@ -23,7 +23,7 @@ from batchgen import events, plan
 from batchgen.catalog.price import Cost
 from batchgen.cli import presence, stream
 from batchgen.cli.batch import DiskTrouble
-from batchgen.cli.exit_codes import Verdict, verdict
+from batchgen.cli.verdict import Verdict, verdict
 from batchgen.engine.ports import Opener
 from batchgen.engine.scheduler import Engine, Limits
 from batchgen.engine.stop import Cause, Stop, Why

@@ -59,6 +59,15 @@ class Policy:
         return (kind or attempt.fact.value) in self.retry
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides about each job: the person's policy, the price, and whether a done job's files are there."""
+
+    policy: Policy
+    price: Price
+    whole: Whole
+
+
 def decide(known: JobState | None, policy: Policy, whole: Whole) -> Action:
     """Return what to do about a job of the manifest that stands where `known` says.
 

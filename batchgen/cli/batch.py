@@ -33,7 +33,7 @@ from batchgen.report.progress import Progress
 from batchgen.report.survey import survey
 from batchgen.runcomfy.client import Client
 from batchgen.state import RunState
-from batchgen.store import clean_parts
+from batchgen.store.parts import clean_parts
 from batchgen.store.writer import Sidecar, Store
 
 TICK_S = 1.0

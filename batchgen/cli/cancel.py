@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchgen import errors
-from batchgen.cli import console, stream
+from batchgen.cli import console, naming
 from batchgen.cli.command_line import program
 from batchgen.cli.connect import connected
 from batchgen.cli.exit_codes import ExitCode
@@ -33,7 +33,7 @@ async def _cancel(given: Mapping[str, Any], held: Held) -> int:
     folder = held.folder
     async with connected(held.account, folder.sandbox) as client:
         with Store(folder.path, disk=REAL_DISK) as store:
-            engine = Engine(client, store, held.journal, held.state, stream.no_names, limits=Limits())
+            engine = Engine(client, store, held.journal, held.state, naming.no_names, limits=Limits())
             held.trouble.watch(engine)
             cancellation = await engine.cancel_queued()
         await held.journal.close()

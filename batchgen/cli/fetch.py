@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import assemble, console, planning, presence, sidecars, stream
+from batchgen.cli import assemble, console, naming, planning, presence, sidecars, stream
 from batchgen.cli.batch import Batch, Opening
 from batchgen.cli.command_line import offers, program
 from batchgen.cli.connect import connected
 from batchgen.cli.held import Held, holding
-from batchgen.plan import Policy
+from batchgen.plan import Policy, Rules
 from batchgen.report.survey import survey
 from batchgen.report.text import counted
 from batchgen.store.check import Look
@@ -29,7 +29,7 @@ async def _fetch(given: Mapping[str, Any], held: Held) -> int:
     folder, state = held.folder, held.state
     presence.look(state, Look(folder.path))
     last = state.last_started
-    rules = stream.Rules(Policy(fetch=True), lambda job: None, presence.wholeness(folder.path))
+    rules = Rules(Policy(fetch=True), lambda job: None, presence.wholeness(folder.path))
     collecting = stream.collection(folder.log, state, rules, held.account.origin)
     counts = {**state.counts, "missing": sum(work.again for work in collecting)}
     resume = f"{program()} fetch {shlex.quote(str(folder.path))}"
@@ -39,7 +39,7 @@ async def _fetch(given: Mapping[str, Any], held: Held) -> int:
             held.journal,
             state,
             client,
-            stream.no_names,
+            naming.no_names,
             assemble.manner(given, None),
             Opening("fetch", last.name if last else "", last.manifest if last else "", counts, resume, state.unlisted),
             offers(resume, state.run_command_line, str(folder.path)),

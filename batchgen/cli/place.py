@@ -7,7 +7,6 @@ from pathlib import Path
 from batchgen import errors
 from batchgen.errors import Problem
 from batchgen.ledger.rundir import is_run_directory
-from batchgen.store.names import component
 
 SUFFIX = "-sandbox"
 
@@ -21,6 +20,8 @@ def directory(
     """
     if output_dir is not None:
         return output_dir
+    from batchgen.store.names import component  # Whoever names a run directory itself needs no other name.
+
     chosen = output or folder / "runs" / component(name)
     return chosen.with_name(chosen.name + SUFFIX) if sandbox else chosen
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from batchgen import errors, plan
 from batchgen.catalog import compare, price
-from batchgen.cli import console, presence, stream
+from batchgen.cli import console, naming, presence
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.connect import SANDBOX, account, balance, base_prices, connected
 from batchgen.errors import Problem
 from batchgen.job import Job
 from batchgen.ledger.rundir import is_run_directory, read_state
 from batchgen.manifest.loader import load
-from batchgen.plan import Survey
+from batchgen.plan import Rules, Survey
 from batchgen.report import plan_text
 from batchgen.report.expiry import expiry_words, is_old
 from batchgen.report.money import dollars
@@ -34,17 +34,17 @@ Prices = dict[str, Decimal | None]
 """Live base prices in USD by model, None where the API does not say."""
 
 
-def rules_of(choice: Choice, loaded: Loaded, base: Prices) -> stream.Rules:
+def rules_of(choice: Choice, loaded: Loaded, base: Prices) -> Rules:
     """Return what decides about each job of the manifest."""
     specs, pricing = loaded.specs, loaded.manifest.pricing
 
     def price_of(job: Job) -> price.Cost | None:
         return price.estimate(pricing, base.get(job.model), specs[job.model], job.input)
 
-    return stream.Rules(choice.policy, price_of, presence.wholeness(loaded.place.path))
+    return Rules(choice.policy, price_of, presence.wholeness(loaded.place.path))
 
 
-def survey(choice: Choice, loaded: Loaded, state: RunState, rules: stream.Rules) -> Survey:
+def survey(choice: Choice, loaded: Loaded, state: RunState, rules: Rules) -> Survey:
     """Hold the manifest against the ledger."""
     expansion = loaded.manifest.jobs()
     if not state.jobs and choice.takes_all:
@@ -88,7 +88,7 @@ def _shown_job(job: Job, template: str) -> dict[str, object]:
     return {
         "job": job.id,
         "index": job.index,
-        "name": render(template, stream.fields(job)),
+        "name": render(template, naming.fields(job)),
         "model": job.model,
         "prompt": job.prompt,
         "seed": job.seed,

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchgen import errors
 from batchgen.catalog import pin
-from batchgen.cli import assemble, console, loop, planning, presence, stream
+from batchgen.cli import assemble, console, loop, naming, planning, presence, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.command_line import lasting, offers
@@ -96,7 +96,7 @@ class _Run:
             self.journal,
             self.state,
             client,
-            stream.namer(manifest.output.name, self.state, place.path),
+            naming.namer(manifest.output.name, self.state, place.path),
             self.manner,
             Opening("run", manifest.name, manifest.digest, dict(found.counts), self.command, found.unlisted),
             offers(lasting(self.command), self.command, str(place.path)),

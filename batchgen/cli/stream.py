@@ -1,32 +1,17 @@
-"""From plan to work: the stream that the engine pulls, and the names of what it makes."""
+"""From plan to work: the stream that the engine pulls."""
 
 from __future__ import annotations
 
-import datetime
-import functools
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchgen import errors, events, plan
 from batchgen.cli import presence
-from batchgen.engine.ports import Namer, Step, Work
+from batchgen.engine.ports import Step, Work
 from batchgen.job import Job
 from batchgen.ledger import replay
-from batchgen.plan import Policy, Price, Whole
+from batchgen.plan import Rules
 from batchgen.state import Attempt, Fact, RunState
-from batchgen.store.check import Standing
-from batchgen.store.names import Names, render
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What decides about each job: the person's policy, the price, and whether a done job's files are there."""
-
-    policy: Policy
-    price: Price
-    whole: Whole
 
 
 def collection(log: Path, state: RunState, rules: Rules, origin: str) -> list[Work]:
@@ -83,36 +68,3 @@ def _poll(job_id: str, attempt: Attempt, done: Mapping[str, Job]) -> Work:
         again=attempt.fact is Fact.DONE,
         lost=attempt.fact is Fact.LOST,
     )
-
-
-def namer(template: str, state: RunState, run_dir: Path) -> Namer:
-    """Return what reserves names: a job's first by the template, later attempts' by the first one's name."""
-    # Only when the first is asked for: a night that finds everything done reserves none.
-    names = functools.cache(lambda: Names(state.names(), Standing(run_dir)))
-
-    def reserve(job: Job, attempt: int) -> str:
-        known = state.jobs.get(job.id)
-        first = known.attempts[0].name if known and known.attempts else ""
-        return names().reserve(first or render(template, fields(job)), job.id, attempt)
-
-    return reserve
-
-
-def no_names(job: Job, attempt: int) -> str:
-    """Name nothing: for what never POSTs."""
-    raise AssertionError(f"job {job.id} was to be sent by a command that never sends")
-
-
-def fields(job: Job) -> dict[str, object]:
-    """Return what a name template may use of a job. What the job itself says goes before its tags and settings."""
-    today = datetime.datetime.fromtimestamp(time.time()).astimezone().date().isoformat()
-    return {
-        **job.tags,
-        **job.settings,
-        "index": job.index,
-        "slug": job.prompt,
-        "job": job.id,
-        "seed": "" if job.seed is None else job.seed,
-        "model": job.model,
-        "date": today,
-    }

@@ -198,7 +198,7 @@ MUTATIONS = (
     ),
     Mutation(
         "names of earlier runs are taken",
-        "batchgen/cli/stream.py",
+        "batchgen/cli/naming.py",
         "Names(state.names(), Standing(run_dir))",
         "Names()",
         (*POINTS, "cancel", "--at", "before Appender.commit #3"),

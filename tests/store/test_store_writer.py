@@ -21,7 +21,8 @@ from batchgen import errors
 from batchgen.errors import ErrorInfo, Stage
 from batchgen.job import File, Job
 from batchgen.ledger.files import REAL_DISK, RealDisk
-from batchgen.store import clean_parts, pictures
+from batchgen.store import pictures
+from batchgen.store.parts import clean_parts
 from batchgen.store.writer import Limits, Store
 
 JOB = "0123456789abcdef0123456789abcdef"

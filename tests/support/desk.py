@@ -21,7 +21,7 @@ from unittest import mock
 
 from batchgen import events, plan
 from batchgen.catalog.price import Cost
-from batchgen.cli import presence, stream
+from batchgen.cli import naming, presence, stream
 from batchgen.cli.batch import DiskTrouble
 from batchgen.cli.verdict import Verdict, verdict
 from batchgen.engine.ports import Opener
@@ -32,7 +32,7 @@ from batchgen.ledger import lock
 from batchgen.ledger.files import RealDisk
 from batchgen.ledger.journal import Batch, Journal
 from batchgen.ledger.rundir import RunDirectory
-from batchgen.plan import Policy
+from batchgen.plan import Policy, Rules
 from batchgen.state import Attempt, RunState
 from support.remote import Remote, Weather
 from support.virtual_time import Died, VirtualLoop
@@ -187,9 +187,9 @@ class Desk:
         """Return the true time in Unix seconds."""
         return self.now + (self.loop.time() - 1000.0 if self.loop else 0.0)
 
-    def rules(self, policy: Policy) -> stream.Rules:
+    def rules(self, policy: Policy) -> Rules:
         """Return what decides about each job."""
-        return stream.Rules(policy, self.price, self.pictures.whole)
+        return Rules(policy, self.price, self.pictures.whole)
 
     def run(
         self, jobs: Sequence[Job], wishes: Wishes, weather: Weather, manifest: str, end: Interrupt | Death | None = None
@@ -242,7 +242,7 @@ class Desk:
                 self.pictures,
                 journal,
                 state,
-                stream.namer("{slug}", state, self.folder),
+                naming.namer("{slug}", state, self.folder),
                 limits=Limits(wishes.concurrency, 2, 20.0, wishes.max_cost_usd, wishes.max_jobs, 1800.0),
                 now=self.wrong_clock,
             )

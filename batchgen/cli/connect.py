@@ -59,6 +59,8 @@ def account(sandbox: bool, environ: Mapping[str, str] = os.environ) -> Account:
     """Return the account that the environment names. Raises TokenError or UsageError."""
     if sandbox:
         return Account(SANDBOX)
+    if not environ.get(base.VARIABLE):
+        return Account(base.PRODUCTION, token.find(environ), f"{base.PRODUCTION}/v1")
     url = base.from_environ(environ)
     return Account(str(url.origin()), token.find(environ), str(url))
 

@@ -1,14 +1,19 @@
-"""Where the Model API is: the production origin, or what `RUNCOMFY_MODEL_API_BASE` says, with or without `/v1`."""
+"""Where the Model API is: the production origin, or what `RUNCOMFY_MODEL_API_BASE` says, with or without `/v1`.
+
+yarl is imported by what reads a URL: most plans ask nobody, and the two origins here need no reading.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Mapping
-
-from yarl import URL
+from typing import TYPE_CHECKING
 
 from batchgen import errors
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 VARIABLE = "RUNCOMFY_MODEL_API_BASE"
 PRODUCTION = "https://model-api.runcomfy.net"
@@ -30,6 +35,8 @@ def parse(text: str) -> URL:
 
     Raises UsageError for what is no plain https URL (http is for loopback alone), because the token goes there.
     """
+    from yarl import URL
+
     if not _TEXT.fullmatch(text) or not _AUTHORITY.fullmatch(text):
         raise _wrong(text, "it is not a plain http(s) URL without user, query and fragment")
     try:
@@ -46,6 +53,8 @@ def parse(text: str) -> URL:
 
 def of_balance(base: URL) -> str | None:
     """Return where the balance can be asked without sending the token to another origin; None where it cannot."""
+    from yarl import URL
+
     own = base.origin()
     if is_loopback(own):
         return f"{own}{URL(BALANCE).path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -352,4 +353,6 @@ def main() -> NoReturn:
     except OSError as error:
         console.say(errors.printable(f"batchgen: {error.filename or 'disk'}: {error.strerror or error}"))
         code = ExitCode.CANNOT_WRITE
-    sys.exit(console.flushed(code))
+    code = console.flushed(code)
+    gc.freeze()  # Else the interpreter looks through all there is for cycles, once more, before it lets go of it.
+    sys.exit(code)

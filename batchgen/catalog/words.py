@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 
@@ -16,6 +15,8 @@ def closest(word: str, options: Iterable[str], cutoff: float = 0.6) -> str | Non
     plain = wanted.replace(" ", "_").replace("-", "_")
     if plain in folded:
         return folded[plain]
+    import difflib  # Only mistakes need it.
+
     near = difflib.get_close_matches(wanted, folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchgen import errors, plan
 from batchgen.catalog import compare, price
@@ -21,12 +22,13 @@ from batchgen.plan import Rules, Survey
 from batchgen.report import plan_text
 from batchgen.report.expiry import expiry_words, is_old
 from batchgen.report.money import dollars
-from batchgen.report.survey import Survey as LedgerSurvey
-from batchgen.report.survey import survey as survey_ledger
 from batchgen.report.text import counted
 from batchgen.state import ZERO, Fact, RunState, State
 from batchgen.store.check import Look
 from batchgen.store.names import render
+
+if TYPE_CHECKING:
+    from batchgen.report.survey import Survey as LedgerSurvey
 
 FIRST_SHOWN = 3
 
@@ -109,17 +111,26 @@ def remarks(
         notes.append(
             f"{counted(found.loose, 'job')} with limit_generations: false may make, and cost, more pictures than asked"
         )
-    known = survey_ledger(state)
-    notes += of_expiry(known, time.time())
-    if known.unpriced and loaded.manifest.limits.max_cost_usd is not None:
-        notes.append(
-            f"{counted(known.unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd"
-        )
+    if state.jobs:
+        notes += _of_ledger(loaded, state)
     kinds = {one.error.kind for _, one in state.loose_attempts() if one.error is not None}
     strangers = sorted(choice.policy.retry - kinds - {State.LOST.value, State.CANCELLED.value, "missing"})
     if strangers:
         failed = ", ".join(sorted(kinds)) or "nothing failed yet"
         notes.append(f"--retry {','.join(strangers)}: no job failed like that; failed here: {failed}")
+    return notes
+
+
+def _of_ledger(loaded: Loaded, state: RunState) -> list[str]:
+    """Return what is to be said of earlier submissions."""
+    from batchgen.report.survey import survey as survey_ledger  # A first plan has none.
+
+    known = survey_ledger(state)
+    notes = of_expiry(known, time.time())
+    if known.unpriced and loaded.manifest.limits.max_cost_usd is not None:
+        notes.append(
+            f"{counted(known.unpriced, 'earlier submission')} of unknown cost cannot count towards max_cost_usd"
+        )
     return notes
 
 

@@ -13,7 +13,7 @@ from batchgen.cli import place
 from batchgen.cli.specs import Specs
 from batchgen.job import Job
 from batchgen.ledger.rundir import RunDirectory
-from batchgen.manifest.loader import load
+from batchgen.manifest.loader import draft
 from batchgen.manifest.manifest import Manifest
 from batchgen.manifest.overrides import Overrides
 from batchgen.plan import Policy
@@ -73,18 +73,14 @@ def load_manifest(choice: Choice) -> Loaded:
     Raises ManifestError with everything that is wrong, and what `Specs` raises.
     """
 
-    def catalog() -> Path:
-        chosen = place.of_manifest(
-            choice.manifest, output_dir=choice.output_dir, sandbox=choice.sandbox, text=choice.text
-        )
-        return RunDirectory(chosen).catalog
+    def run_directory(name: str, output: Path | None) -> RunDirectory:
+        folder, sandbox = choice.manifest.parent, choice.sandbox
+        return RunDirectory(place.directory(name, folder, output, output_dir=choice.output_dir, sandbox=sandbox))
 
-    specs = Specs(catalog, sandbox=choice.sandbox, refresh=choice.refresh_schema)
-    manifest = load(choice.manifest, choice.overrides, specs, choice.text)
-    chosen = place.directory(
-        manifest.name, manifest.folder, manifest.output.dir, output_dir=choice.output_dir, sandbox=choice.sandbox
-    )
-    return Loaded(manifest, RunDirectory(chosen), specs.pinned)
+    read = draft(choice.manifest, choice.overrides, choice.text)
+    specs = Specs(run_directory(*read.whereabouts).catalog, sandbox=choice.sandbox, refresh=choice.refresh_schema)
+    manifest = read.manifest(specs)
+    return Loaded(manifest, run_directory(manifest.name, manifest.output.dir), specs.pinned)
 
 
 class Selection:

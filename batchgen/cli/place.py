@@ -26,17 +26,12 @@ def directory(
     return chosen.with_name(chosen.name + SUFFIX) if sandbox else chosen
 
 
-def of_manifest(
-    manifest: Path, *, output_dir: Path | None = None, sandbox: bool = False, text: bytes | None = None
-) -> Path:
-    """Return the run directory of the manifest at this path; `text` is its content where it was read already.
-
-    Raises ManifestError where it cannot be read.
-    """
+def of_manifest(manifest: Path, *, sandbox: bool = False) -> Path:
+    """Return the run directory of the manifest at this path. Raises ManifestError where it cannot be read."""
     from batchgen.manifest.whereabouts import whereabouts
 
-    name, output = whereabouts(manifest, text)
-    return directory(name, manifest.parent, output, output_dir=output_dir, sandbox=sandbox)
+    name, output = whereabouts(manifest)
+    return directory(name, manifest.parent, output, sandbox=sandbox)
 
 
 def find_run(run: Path) -> Path:

@@ -5,7 +5,7 @@ The live catalog is asked only for models that are neither pinned nor bundled, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Specs:
     """Finds the schema of a model by its id, each once; None for a model that nobody knows.
 
-    `catalog` returns the path of the run directory's pinned schemas. Raises TokenError where the live catalog is needed
+    `catalog` is the path of the run directory's pinned schemas. Raises TokenError where the live catalog is needed
     and there is no token, UnavailableError where it does not answer, and LedgerError for pinned schemas that cannot be
     read.
     """
 
-    catalog: Callable[[], Path]
+    catalog: Path
     sandbox: bool = False
     refresh: bool = False
     _pinned: Mapping[str, ModelSpec] | None = field(default=None, init=False)
@@ -47,7 +47,7 @@ class Specs:
         """What the run directory pins; nothing where it cannot be read but is to be refreshed anyway."""
         if self._pinned is None:
             try:
-                self._pinned = pin.read(self.catalog())
+                self._pinned = pin.read(self.catalog)
             except errors.LedgerError:
                 if not self.refresh:
                     raise

@@ -11,7 +11,7 @@ from batchgen.catalog.check import types_of
 from batchgen.catalog.schema import ModelSpec
 from batchgen.catalog.words import listed
 from batchgen.errors import ManifestError, Problem
-from batchgen.manifest import fields, inputs, keys, paths, prompts, sections, tables, yamltext
+from batchgen.manifest import fields, inputs, keys, paths, prompts, sections, tables, whereabouts, yamltext
 from batchgen.manifest import overrides as options
 from batchgen.manifest.inputs import Checker
 from batchgen.manifest.manifest import Manifest, digest, snapshot_names
@@ -29,11 +29,15 @@ _MAX_NAME_BYTES = 200
 
 
 def load(path: Path, overrides: Overrides, spec_of: SpecOf, text: bytes | None = None) -> Manifest:
-    """Return the validated manifest at `path`, with what the command line says over it.
+    """Return the validated manifest at `path`: a `draft` judged by the schemas that `spec_of` gives."""
+    return draft(path, overrides, text).manifest(spec_of)
 
-    `spec_of` gives a model's pinned, live or bundled schema, None for an unknown model; `text` is YAML that stands for
-    the file's content, as from standard input. Every row of every list is read once. Raises ManifestError with
-    everything found wrong.
+
+def draft(path: Path, overrides: Overrides, text: bytes | None = None) -> Draft:
+    """Return the manifest at `path`, read but not yet judged, with what the command line says over it.
+
+    `text` is YAML that stands for the file's content, as from standard input. Raises ManifestError where there is
+    nothing to judge.
     """
     is_list = text is None and path.suffix.lower() in tables.SUFFIXES
     if text is None:
@@ -41,8 +45,7 @@ def load(path: Path, overrides: Overrides, spec_of: SpecOf, text: bytes | None =
     content = text if text is not None or is_list else _read(path)
     problems = Problems()
     given = {} if content is None else _given(path, content, problems)
-    draft = _Draft(path, overrides, problems, given, content)
-    return draft.manifest(spec_of)
+    return Draft(path, overrides, problems, given, content)
 
 
 def _require_file(path: Path) -> None:
@@ -76,7 +79,7 @@ def _given(path: Path, content: bytes, problems: Problems) -> Mapping[str, Node]
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """A manifest on its way. `given` are its top keys, `content` its text; None where it is itself a prompt list."""
 
     path: Path
@@ -90,8 +93,17 @@ class _Draft:
         """Whether the manifest is a prompt list."""
         return self.content is None
 
+    @property
+    def whereabouts(self) -> tuple[str, Path | None]:
+        """The manifest's name and the run directory it names, None where it names none; neither is judged yet."""
+        return whereabouts.told_by(self.given, self.path)
+
     def manifest(self, spec_of: SpecOf) -> Manifest:
-        """Read every section, then every row, then what depends on both."""
+        """Read every section, then every row of every list, once, then what depends on both.
+
+        `spec_of` gives a model's pinned, live or bundled schema, None for an unknown model. Raises ManifestError with
+        everything found wrong.
+        """
         choices = sections.models(self._model(), self.overrides.model, spec_of, self.problems)
         specs = tuple({choice.spec.id: choice.spec for choice in choices}.values())
         media, folder = Media(), self.path.parent

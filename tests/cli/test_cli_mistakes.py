@@ -98,10 +98,12 @@ def test_what_cannot_be_meant_is_a_usage_error(answers: dict[str, Ended], name: 
 
 
 def test_all_mistakes_are_told_at_once(place: Workplace) -> None:
-    ended = place.run("run", write(place, GOOD + "settings: {resolution: 3K}\nnmae: x\nlimits: {concurrency: none}\n"))
+    wrong = "settings: {resolution: 3K}\nnmae: x\nlimits: {concurrency: none}\nprompts: [again]\n"
+    ended = place.run("run", write(place, GOOD + wrong))
 
     assert ended.code == 65
-    assert [line.split(": ")[0] for line in ended.err.splitlines()] == ["m.yaml:4:24", "m.yaml:5:1", "m.yaml:6:23"]
+    places = [line.split(": ")[0] for line in ended.err.splitlines()]
+    assert places == ["m.yaml:4:24", "m.yaml:5:1", "m.yaml:6:23", "m.yaml:7:1"]
 
 
 def test_a_missing_manifest_is_named(place: Workplace, quick: Sandbox) -> None:

@@ -47,13 +47,16 @@ def draw(seed: int, count: int, laws: Laws) -> list[SimJob]:
 class Server:
     """What takes requests: `slots` run at once and the rest queue; beyond `cap` in flight or `rate` a second, 429.
 
-    The rate is a bucket that holds `burst`. A request's number is its place in `starts` and `ends`.
+    The rate is a bucket that holds `burst`. `noise` is the share of POSTs refused by `chance`, whatever else holds. A
+    request's number is its place in `starts` and `ends`.
     """
 
     slots: int | None = None
     cap: int | None = None
     rate: float | None = None
     burst: float = 5.0
+    noise: float = 0.0
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - simulated, no secret
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
     _free: list[float] = field(default_factory=list)
@@ -65,6 +68,8 @@ class Server:
         """Take a request and return its number, or None for a 429."""
         while self._unfinished and self._unfinished[0] <= now:
             heapq.heappop(self._unfinished)
+        if self.noise and self.chance.random() < self.noise:
+            return None
         if (self.cap is not None and len(self._unfinished) >= self.cap) or not self._token(now):
             return None
         start = now

@@ -51,6 +51,12 @@ def test_the_server_refuses_beyond_its_cap_or_rate_alone(server: Server, accepte
     assert [server.accept(10.0, 0.0) for _ in range(4)] == accepted
 
 
+def test_the_server_refuses_its_share_by_chance_whatever_else_holds() -> None:
+    server = Server(noise=0.3)
+    refused = sum(server.accept(1.0, float(now)) is None for now in range(1000))
+    assert 250 < refused < 350
+
+
 def test_what_is_beyond_the_slots_queues_in_order() -> None:
     server = Server(slots=2)
     for service in (10.0, 4.0, 5.0, 1.0):

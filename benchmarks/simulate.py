@@ -27,9 +27,11 @@ SEEDS = (1, 2, 3)
 JOBS = 1000
 PLACES = 32
 PER_SECOND = 4.0
+FAST = 1000.0
 
 WIDE: Laws = {"1K": (12.0, 0.5)}
 NARROW: Laws = {"1K": (12.0, 0.25)}
+SHORT: Laws = {"1K": (1.0, 0.25)}
 TWO: Laws = {"1K": (6.0, 0.25), "4K": (24.0, 0.25)}
 
 
@@ -163,9 +165,9 @@ def queue_figure(name: str, gate: Callable[[int], Gate]) -> Figure:
     return Figure(f"makespan over its lower bound, {name}", 1.01, here, {"none ahead": none_ahead})
 
 
-def learned(seed: int, ceiling: int | None = 64) -> Gate:
+def learned(seed: int, ceiling: int | None = 64, per_second: float = PER_SECOND) -> Gate:
     """Return the engine's gate under a ceiling; None leaves that to be learned, too."""
-    return Capacity(ceiling, PER_SECOND, random.Random(seed))  # noqa: S311 - jitter is no secret
+    return Capacity(ceiling, per_second, random.Random(seed))  # noqa: S311 - jitter is no secret
 
 
 def capacity_figures() -> Iterator[Figure]:
@@ -186,6 +188,37 @@ def capacity_figures() -> Iterator[Figure]:
     through = {name: fmean(JOBS / one.last_accepted / 2.0 for one in played) for name, played in rated.items()}
     yield Figure("hidden rate of 2 a second: throughput over it", 0.94, through.pop("learned"), through, higher=True)
     yield refusals("hidden rate of 2 a second", 25, rated)
+
+
+def noise_figures() -> Iterator[Figure]:
+    """What refusals by chance cost, over the throughput of a client that loses nothing by them but the POST."""
+    cases = (("1%", 0.01, 0.95, 0.6), ("5%", 0.05, 0.9, 0.6), ("30%", 0.3, 0.75, 0.5))
+    for percent, share, goal, _ in cases:
+        beside = {
+            "halving": noisy(share, NARROW, lambda _: Halving(64)),
+            "64 and a pause": noisy(share, NARROW, lambda _: Patient(64)),
+        }
+        name = f"{percent} refused by chance, service 12 s: throughput over the possible"
+        yield Figure(name, goal, noisy(share, NARROW, learned), beside, higher=True)
+    for percent, share, _, goal in cases:
+        name = f"{percent} refused by chance, service 1 s, any pace: the same"
+        yield Figure(name, goal, noisy(share, SHORT, partial(learned, per_second=FAST), per_second=FAST), higher=True)
+    name = "5% refused by chance, hidden cap of 10: the same"
+    yield Figure(name, 0.9, noisy(0.05, NARROW, learned, 10), higher=True)
+
+
+def noisy(
+    share: float, laws: Laws, gate: Callable[[int], Gate], cap: int = 64, per_second: float = PER_SECOND
+) -> float:
+    """Return the throughput over what places and pace allow, at a server that refuses that share of POSTs."""
+    ((mean, _),) = laws.values()
+    possible = min(cap / mean, per_second * (1 - share))
+    through = []
+    for seed in SEEDS:
+        server = Server(cap=cap, noise=share, chance=random.Random(seed))  # noqa: S311 - simulated, no secret
+        played = Simulation(jobs_of(seed, *laws.items()), Polling(), gate(seed), server).run()
+        through.append(JOBS / played.last_accepted / possible)
+    return fmean(through)
 
 
 def refusals(name: str, goal: float, played: dict[str, list[Simulation]]) -> Figure:
@@ -212,6 +245,7 @@ def figures() -> Iterator[Figure]:
     yield from polling_figures()
     yield from makespan_figures()
     yield from capacity_figures()
+    yield from noise_figures()
     yield from read_figures()
 
 

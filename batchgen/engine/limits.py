@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 
 from batchgen.engine.polling import backoff
 
@@ -22,14 +23,23 @@ LEAST_READS_PER_SECOND = 10.0
 READS_AT_ONCE = 10
 """So many reads may go together after a quiet moment."""
 
-_EASED = 0.7
-"""What one refusal leaves of a pace of POSTs that was never seen to hold."""
+_EASED = 0.95
+"""What a refusal leaves of a pace at most."""
+
+_HELD_S, _HELD = 20.0, 5
+"""How long, and for how many POSTs, a pace must go without a refusal to count as one that holds in the search."""
+
+_RARE = 40
+"""Refusals this far apart cost less than a lower pace would; a pace that takes so many POSTs holds."""
+
+_LONGER = 3
+"""Where the rate was the reason, a proved pace takes at least so many times as many POSTs between refusals."""
+
+_TRUST_FIRST_S, _TRUST_LONGEST_S = 15.0, 60.0
+"""How long the rate is not suspected after it was cleared; doubled each time."""
 
 _NARROW = 1.05
 """Once the least refused pace is this close to one that held, the search is over."""
-
-_HELD_S = 20.0
-"""How long a pace must go without a refusal to count as one that holds, while the search goes on."""
 
 _RAISE_FIRST_S, _RAISE_LONGEST_S = 60.0, 240.0
 """How long a found pace is kept before a little more is tried: the first time, and after refusals."""
@@ -38,6 +48,7 @@ _RECOVERY_S = 300.0
 """How long reads take to get back to their full pace from nothing."""
 
 _SLOWEST = 1 / 32
+"""The least share of their pace that reads keep, and the least pace of POSTs in POSTs a second."""
 
 
 class Pace:
@@ -87,19 +98,28 @@ class ReadPace:
 
 
 class PostPace:
-    """The pace of POSTs: the user's, or less once refusals show that the server allows less.
+    """The pace of POSTs: the user's, or less once refusals show that the server counts POSTs by the second.
 
-    A refused pace and one that held are brackets, and the middle between them is tried next. Once they are close, the
-    one that held is kept, and a little more is tried now and then.
+    Whatever burst a server allows, a refusal says that it is used up: A POSTs taken in T seconds between two refusals
+    prove a rate of (A - 1) / T at least. Where refusals come often, the pace goes down to that, by half at most each
+    time. A rate refuses nothing there: refusals that go on as often were not its own, and the user's pace comes back.
+    Else the middle between the proved pace and the refused one is tried, and in the end a little more now and then.
     """
 
     def __init__(self, per_second: float) -> None:
         self._full = per_second
         self._pace = Pace(per_second)
-        self._held = 0.0
+        self._runs: deque[tuple[float, int]] = deque(maxlen=2)  # When a refusal was, and how many were taken since.
+        self._usual = 0.0  # How many POSTs were taken between two refusals at the user's pace.
+        self._proved = 0.0
         self._refused = math.inf
+        self._held = 0  # POSTs taken at this pace.
+        self._found = False  # Whether the search for the allowed pace is over.
+        self._step = _NARROW - 1
         self._raise_at = math.inf
         self._gap = _RAISE_FIRST_S
+        self._trusted_until = -math.inf
+        self._trust = _TRUST_FIRST_S
 
     @property
     def per_second(self) -> float:
@@ -108,39 +128,73 @@ class PostPace:
 
     def left(self, now: float) -> float:
         """Return how long it is until the next free moment."""
-        self._raise(now)
+        if self._proved and self._holds(now):
+            self._raise(now)
         return self._pace.left(now)
 
     def take(self, now: float) -> None:
         """Take the next free moment."""
         self._pace.take(now)
 
-    def refused(self, now: float) -> None:
-        """Note that the server refused this pace."""
-        self._refused = self.per_second
-        if self._held < self.per_second:
-            self._gap = min(2 * self._gap, _RAISE_LONGEST_S) if self._narrow() else self._gap
-        else:
-            self._held = 0.0
-        self._pace.per_second = self._held or max(_EASED * self.per_second, _SLOWEST * self._full)
-        self._raise_at = now + (self._gap if self._narrow() else _HELD_S)
+    def accepted(self) -> None:
+        """Note that the server took a POST."""
+        self._held += 1
+        if self._runs:
+            since, taken = self._runs.pop()
+            self._runs.append((since, taken + 1))
 
-    def _narrow(self) -> bool:
-        return self._refused <= _NARROW * self._held
+    def refused(self, now: float, *, suspected: bool) -> None:
+        """Note a refusal; `suspected` where the rate may be its reason and was of those before."""
+        runs = list(self._runs)
+        self._runs.append((now, 0))
+        if not suspected or not runs or runs[-1][1] == 0 or now < self._trusted_until:
+            return
+        taken = sum(run for _, run in runs)
+        floor = max(taken - 1, 0.5) / (now - runs[0][0])
+        if self._proved == 0:
+            if len(runs) > 1 and taken < _RARE:
+                self._usual = taken / len(runs)
+                self._lower(floor, now)
+        elif self.per_second > self._proved:
+            self._lower(floor, now)
+        elif runs[-1][1] < min(_LONGER * (self._usual + 1), _RARE):
+            self._trust_again(now)
+
+    def _trust_again(self, now: float) -> None:
+        """Go back to the user's pace: a lower one, proved, was refused as soon as it."""
+        self._pace.per_second = self._full
+        self._proved = 0.0
+        self._trusted_until = now + self._trust
+        self._trust = min(2 * self._trust, _TRUST_LONGEST_S)
+
+    def _lower(self, proved: float, now: float) -> None:
+        """Go down from a refused pace; the search is over where nothing better was proved, or little is between."""
+        self._refused, self._held, self._step = self.per_second, 0, _NARROW - 1
+        better = proved > _NARROW * self._proved
+        self._proved = max(min(max(self._proved, proved), _EASED * self.per_second), _SLOWEST)
+        self._pace.per_second = max(self._proved, self._refused / 2)
+        self._found = not better or self._refused <= _NARROW * self.per_second
+        self._raise_at = now + (self._gap if self._found else _HELD_S)
+        if self._found:
+            self._gap, self._trust = min(2 * self._gap, _RAISE_LONGEST_S), _TRUST_FIRST_S
+
+    def _holds(self, now: float) -> bool:
+        """Whether the present pace has been kept for long enough to try more."""
+        if now >= self._raise_at:
+            return self._held >= _HELD
+        return self._held >= _RARE and not self._found
 
     def _raise(self, now: float) -> None:
-        if now < self._raise_at:
-            return
-        self._held = self.per_second
-        if self._refused == math.inf:
-            self._gap = _RAISE_FIRST_S
-        if self._narrow() or self._refused == math.inf:
-            wanted, gap = _NARROW * self._held, self._gap
-            self._refused = math.inf
+        """Try the middle between this pace and the refused one; from a found pace on, growing steps."""
+        self._found = self._found or self._refused <= _NARROW * self.per_second
+        if self._found:
+            wanted, self._step = (1 + self._step) * self.per_second, 2 * self._step
         else:
-            wanted, gap = (self._held + self._refused) / 2, _HELD_S
+            wanted = min((self.per_second + self._refused) / 2, 2 * self.per_second)
+        self._held, self._raise_at = 0, now + _HELD_S
         self._pace.per_second = min(wanted, self._full)
-        self._raise_at = math.inf if self._pace.per_second == self._full else now + gap
+        if wanted >= self._full:
+            self._proved = 0.0
 
 
 class CoolDown:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.engine.capacity import CAREFUL_S, FIRST, MOST, PAUSE_S, PROBE_FIRST_S, STEP_S, Capacity
+from batchgen.engine.capacity import (
+    FIRST,
+    MOST,
+    PAUSE_S,
+    PROBE_FIRST_S,
+    PROBE_GROWTH,
+    PROBE_LONGEST_S,
+    STEP_S,
+    Capacity,
+)
 
 PER_SECOND = 4.0
 
@@ -48,7 +57,7 @@ class Desk:
 
     def fill(self, cap: int) -> None:
         """Submit until nothing may be any more, at a server that takes so many."""
-        while self.permit(10.0):
+        while self.permit(PROBE_FIRST_S - 0.5):
             if len(self.running) < cap:
                 self.accept()
             else:
@@ -96,9 +105,9 @@ def test_a_cap_is_found_confirmed_and_kept() -> None:
     desk.fill(10)
     assert (len(desk.running), desk.capacity.limit) == (10, 10)
     desk.end()
-    assert desk.permit(60.0)
+    assert desk.permit(PROBE_FIRST_S)
     desk.accept()
-    assert PROBE_FIRST_S - 20 < desk.capacity.wait(desk.now) <= PROBE_FIRST_S
+    assert 0 < desk.capacity.wait(desk.now) <= PROBE_FIRST_S
 
 
 def test_a_refusal_pauses_everybody_as_long_as_the_server_wishes() -> None:
@@ -156,62 +165,130 @@ def learned_cap(cap: int = 10) -> Desk:
     return desk
 
 
-def test_a_refused_probe_costs_no_pause_and_doubles_the_time_to_the_next() -> None:
+def test_a_refused_probe_costs_no_pause_and_makes_the_time_to_the_next_longer() -> None:
     desk = learned_cap()
-    for expected in (2 * PROBE_FIRST_S, 4 * PROBE_FIRST_S, 4 * PROBE_FIRST_S):
+    gap = PROBE_FIRST_S
+    for _ in range(5):
         assert desk.permit()
         assert desk.refuse() == 0.0
         assert desk.capacity.limit == 10
-        assert desk.capacity.wait(desk.now) == pytest.approx(expected)
-        desk.now += expected
+        gap = min(PROBE_GROWTH * gap, PROBE_LONGEST_S)
+        assert desk.capacity.wait(desk.now) == pytest.approx(gap)
+        desk.now += gap
 
 
-def test_an_accepted_probe_is_followed_in_growing_steps() -> None:
+@pytest.mark.parametrize(("refused_before", "sizes"), [(0, [1, 53]), (4, [1, 2, 51])])
+def test_accepted_probes_go_on_in_growing_steps_until_the_cap_is_believed_no_longer(
+    refused_before: int, sizes: list[int]
+) -> None:
     desk = learned_cap()
-    sizes = []
-    for _ in range(5):
+    for _ in range(refused_before):
+        assert desk.permit()
+        desk.refuse()
+        desk.now += desk.capacity.wait(desk.now)
+    taken = []
+    while len(desk.running) < 64:
         before = len(desk.running)
         while desk.permit():
             desk.accept()
-        sizes.append(len(desk.running) - before)
+        taken.append(len(desk.running) - before)
         desk.now += STEP_S
-    assert sizes == [1, 1, 2, 4, 8]
+    assert taken == sizes
 
 
 def test_a_lower_cap_than_before_is_learned() -> None:
     desk = learned_cap(10)
-    for _ in range(12):
+    for _ in range(6):
         while desk.running:
             desk.end()
-        desk.now += CAREFUL_S
+        desk.now += 60.0
         desk.fill(5)
     assert desk.capacity.limit == 5
 
 
+def refuse_by_chance(desk: Desk, until: int, every: int) -> int:
+    """Fill up to a number at a server that refuses one POST in so many; return how many it refused."""
+    posts = refused = 0
+    while len(desk.running) < until:
+        assert desk.permit(100.0)
+        posts += 1
+        if posts % every:
+            desk.accept()
+        else:
+            refused += 1
+            desk.refuse()
+    return refused
+
+
+@pytest.mark.parametrize("every", [4, 10, 20])
+def test_refusals_by_chance_are_no_cap(every: int) -> None:
+    desk = Desk()
+    refuse_by_chance(desk, 60, every)
+    assert desk.capacity.limit == 64
+
+
+def test_the_commoner_chance_refusals_are_the_shorter_are_the_pauses() -> None:
+    desk = Desk()
+    refuse_by_chance(desk, 60, 5)
+    assert desk.permit()
+    assert desk.refuse() < PAUSE_S / 10
+    assert desk.refuse(retry_after=7.0) == 7.0
+
+
+def test_where_chance_refusals_are_common_a_cap_takes_more_of_them_in_a_row() -> None:
+    rows = []
+    for common in (False, True):
+        desk = Desk()
+        if common:
+            refuse_by_chance(desk, 30, 4)
+        while len(desk.running) > 20:
+            desk.end()
+        while len(desk.running) < 20:
+            desk.permit(10.0)
+            desk.accept()
+        rows.append(0)
+        while desk.capacity.limit == 64:
+            assert desk.permit(100.0)
+            desk.refuse()
+            rows[-1] += 1
+    assert rows[0] == 2
+    assert 3 <= rows[1] <= 6
+
+
 def test_a_rate_is_told_from_a_cap_and_lowers_the_pace_alone() -> None:
-    """What was refused at a number is accepted beyond it after the pause: the number was not the reason."""
+    """Again and again refused after a few, at whatever number, and taken beyond it after the pause."""
     desk = Desk()
-    for _ in range(6):
-        desk.permit()
-        desk.accept()
-    desk.permit()
-    desk.refuse()
     for _ in range(3):
-        assert desk.permit(5.0)
-        desk.accept()
+        for _ in range(6):
+            assert desk.permit(10.0)
+            desk.accept()
+        assert desk.permit(10.0)
+        desk.refuse()
     assert desk.capacity.pace.per_second < PER_SECOND
-    for _ in range(30):
-        assert desk.permit(5.0)
-        desk.accept()
-    assert len(desk.running) == 39
+    assert desk.capacity.limit == 64
 
 
-def test_a_refusal_with_nothing_in_flight_is_no_cap() -> None:
+def test_refusals_with_nothing_in_flight_are_no_cap() -> None:
     desk = Desk()
-    desk.permit()
-    desk.refuse()
-    assert desk.capacity.pace.per_second < PER_SECOND
-    assert desk.permit(2 * PAUSE_S)
+    for _ in range(5):
+        assert desk.permit(1000.0)
+        desk.refuse()
+    assert desk.capacity.limit == 64
+    assert desk.permit(1000.0)
+
+
+def test_answers_to_posts_from_before_the_pause_make_no_new_pause_but_may_ask_for_a_longer_one() -> None:
+    desk = Desk(per_second=1000.0)
+    for _ in range(4):
+        assert desk.permit()
+    first = desk.refuse()
+    desk.now += first + 1.0
+    assert desk.refuse() == 0.0
+    assert desk.refuse(retry_after=9.0) == 9.0
+    desk.now += 9.0
+    desk.accept()
+    assert desk.permit()
+    assert desk.refuse() > 0.0
 
 
 def test_requests_of_an_earlier_run_hold_their_places() -> None:

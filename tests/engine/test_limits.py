@@ -49,9 +49,10 @@ def submits(pace: PostPace, allowed: float, until: float) -> tuple[int, int]:
         pace.take(now)
         if tokens >= 1:
             tokens, taken = tokens - 1, taken + 1
+            pace.accepted()
         else:
             refused += 1
-            pace.refused(now)
+            pace.refused(now, suspected=True)
     return taken, refused
 
 
@@ -69,10 +70,64 @@ def test_a_pace_that_is_never_refused_stays_the_user_s() -> None:
     assert pace.per_second == 4.0
 
 
-def test_after_one_chance_refusal_the_user_s_pace_comes_back_and_is_not_passed() -> None:
+def play(pace: PostPace, runs: list[int], *, suspected: bool = True, now: float = 0.0) -> tuple[float, float]:
+    """Take so many POSTs before each refusal; return the pace after it, and the time."""
+    for run in runs:
+        for _ in range(run):
+            now += pace.left(now)
+            pace.take(now)
+            pace.accepted()
+        pace.refused(now, suspected=suspected)
+    return pace.per_second, now
+
+
+@pytest.mark.parametrize(
+    ("runs", "pace"),
+    [
+        ([10], 4.0),  # One refusal is no spacing.
+        ([10, 30], 4.0),
+        ([10, 30, 30], 4.0),  # Refusals so rare cost less than a lower pace.
+        ([10, 8, 8], 3.75),  # 16 POSTs in four seconds prove so much.
+        ([10, 8, 0, 0], 4.0),  # Refusals in a row say nothing of spacing.
+        ([10, 8, 8, 8], 4.0),  # As soon again at what was proved: the rate was not the reason.
+        ([10, 8, 8, 39], 3.75),  # Much later than before: it may have been.
+    ],
+)
+def test_the_pace_after_runs_of_acceptances_each_ended_by_a_refusal(runs: list[int], pace: float) -> None:
+    assert play(PostPace(4.0), runs)[0] == pytest.approx(pace)
+
+
+def test_refusals_that_a_cap_explains_leave_the_pace() -> None:
+    assert play(PostPace(4.0), [5] * 10, suspected=False)[0] == 4.0
+
+
+def test_the_pace_falls_by_half_at_most_to_what_is_proved() -> None:
+    """Ten POSTs in ten seconds between refusals prove 0.9 a second."""
+    pace = PostPace(8.0)
+    seen = []
+    now = 0.0
+    for _ in range(6):
+        pace.refused(now, suspected=True)
+        seen.append(pace.per_second)
+        for _ in range(10):
+            now += 1.0
+            pace.accepted()
+    assert seen[2:5] == pytest.approx([4.0, 2.0, 1.0])
+
+
+def test_a_pace_that_was_proved_and_cleared_is_not_suspected_again_at_once() -> None:
     pace = PostPace(4.0)
-    pace.refused(0.0)
+    _, now = play(pace, [10, 8, 8, 8])
+    assert play(pace, [2, 2, 2, 2], now=now)[0] == 4.0
+    assert play(pace, [2, 2, 2], now=now + 100.0)[0] < 4.0
+
+
+def test_after_chance_refusals_the_user_s_pace_comes_back_and_is_not_passed() -> None:
+    pace = PostPace(4.0)
+    _, now = play(pace, [10, 8, 8])
     assert pace.per_second < 4.0
-    for second in range(2000):
-        pace.left(float(second))
+    for _ in range(2000):
+        now += 1.0
+        pace.accepted()
+        pace.left(now)
     assert pace.per_second == 4.0

@@ -192,7 +192,7 @@ def capacity_figures() -> Iterator[Figure]:
 
 def noise_figures() -> Iterator[Figure]:
     """What refusals by chance cost, over the throughput of a client that loses nothing by them but the POST."""
-    cases = (("1%", 0.01, 0.95, 0.6), ("5%", 0.05, 0.9, 0.6), ("30%", 0.3, 0.75, 0.5))
+    cases = (("1%", 0.01, 0.95, 0.6), ("5%", 0.05, 0.9, 0.6), ("30%", 0.3, 0.75, 0.1))
     for percent, share, goal, _ in cases:
         beside = {
             "halving": noisy(share, NARROW, lambda _: Halving(64)),

@@ -26,8 +26,9 @@ MOST = 64
 PAUSE_S, PAUSE_LONGEST_S, JITTER = 2.0, 30.0, 0.2
 """How long nobody submits after a refusal, doubled by each one in a row, and the share by which that varies."""
 
-PAUSES_PER_POST_S = 0.002
-"""Where many POSTs are refused by chance, pauses are shorter, so that they cost each POST so much on average."""
+PAUSES_PER_POST_S, PAUSE_LEAST_S = 0.002, 0.1
+"""Where many POSTs are refused by chance, pauses are shorter, so that they cost each POST so much on average; but a
+server that refuses is given a moment, always."""
 
 NOISY = 0.02
 """The share of chance refusals from which on POSTs no longer wait for the answer of the one before."""
@@ -199,7 +200,7 @@ class Capacity:
     def _pause(self) -> float:
         self._refusals += 1
         spread = 1 + JITTER * (2 * self._chance.random() - 1)
-        first = min(PAUSE_S, PAUSES_PER_POST_S / self._noise.share)
+        first = min(PAUSE_S, max(PAUSE_LEAST_S, PAUSES_PER_POST_S / self._noise.share))
         return min(first * 2.0 ** min(self._refusals - 1, 16), PAUSE_LONGEST_S) * spread
 
     def _blame(self, now: float) -> None:

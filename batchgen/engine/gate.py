@@ -44,6 +44,7 @@ class Gate:
         self._cool_down = CoolDown(context.chance)
         self._line = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._looks_again_at = -math.inf
         self._stop.also_set(self._changed)
 
     async def enter(self) -> bool:
@@ -52,14 +53,24 @@ class Gate:
             while not (self._stop.posts_ended.is_set() or self._capacity.blocked):
                 self._changed.clear()
                 now = self._clock()
-                wait = max(self._cool_down.left(now), self._capacity.wait(now))
+                wait = self._wait(now)
                 if wait < _TICK_S:
                     self._capacity.posting(now)
                     return True
+                self._looks_again_at = now + wait
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait if math.isfinite(wait) else None):
                         await self._changed.wait()
         return False
+
+    def _wait(self, now: float) -> float:
+        return max(self._cool_down.left(now), self._capacity.wait(now))
+
+    def _tell(self) -> None:
+        """Wake who waits, where it may go earlier than it thinks: most of what happens makes no difference to it."""
+        now = self._clock()
+        if self._capacity.blocked or now + self._wait(now) < self._looks_again_at - _TICK_S:
+            self._changed.set()
 
     @contextlib.contextmanager
     def passage(self) -> Iterator[Passage]:
@@ -74,21 +85,23 @@ class Gate:
     def give_back(self) -> None:
         """Give a permission back that was not used, or whose POST told nothing."""
         self._capacity.unanswered()
-        self._changed.set()
+        self._tell()
 
     def accepted(self, request_id: str) -> None:
         """Note that the server took a POST."""
         self._cool_down.accepted()
         self._capacity.accepted(request_id, self._clock())
-        self._changed.set()
+        self._tell()
 
     def refused(self, error: errors.Refused) -> float:
         """Note that a POST was certainly not taken: by a server that had enough, or because nobody was there."""
-        self._changed.set()
         if error.info.http_status == 429:
-            return self._capacity.refused(self._clock(), error.retry_after)
-        self._capacity.unanswered()
-        return self.trouble(error.retry_after)
+            pause = self._capacity.refused(self._clock(), error.retry_after)
+        else:
+            self._capacity.unanswered()
+            pause = self.trouble(error.retry_after)
+        self._tell()
+        return pause
 
     def trouble(self, retry_after: float | None = None) -> float:
         """Slow everybody down after a POST without a clear answer. Returns how long nobody submits now, in seconds."""
@@ -101,14 +114,14 @@ class Gate:
     def standing(self, request_id: str, place: int | None) -> None:
         """Note where a request was seen in the server's queue; None where it is not there."""
         self._capacity.standing(request_id, place)
-        self._changed.set()
+        self._tell()
 
     def ended(self, request_id: str) -> None:
         """Note that a request has left its place at the server."""
         self._capacity.ended(request_id)
-        self._changed.set()
+        self._tell()
 
     def left(self) -> None:
         """Note that a request keeps its place for as long as this run lasts."""
         self._capacity.left()
-        self._changed.set()
+        self._tell()

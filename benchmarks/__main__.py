@@ -33,7 +33,8 @@ shared machine the same program takes twice the time from one minute to the next
 whole process, not wall time. Where a row says so, start-up is left out by taking the difference between a long and a
 short run. Peak memory is the kernel's high-water mark of resident memory. The server is nginx with fixed answers, so
 that only the client is measured. Its pictures are PNGs of noise, which are quick to unpack: to look at a real picture
-to its last pixel takes some 10 ms a megabyte more, for any client that looks.
+to its last pixel takes some 10 ms a megabyte more, for any client that looks. Where so many requests are in flight, the
+usual 8 pictures are fetched at a time here, and up to all of them by the others.
 
 What the bare loop does not do: look whether a picture is whole, hash it, sync it before its name counts, give it its
 name at once or not at all, write down each POST before it is sent, and open a connection for that POST alone.

@@ -46,8 +46,8 @@ _CPU_WHY = (
     "already. What did not help: fewer threads, another switch interval, fewer tasks per event"
 )
 _PEAK_WHY = (
-    "64 pictures of a megabyte arrive at once, and the allocator keeps the pieces' pages; the bare loop, which holds "
-    "each whole, peaks at some 92 MB. Halving what is gathered and the read buffers brought 20 MB"
+    "aiohttp's buffers of the pictures that arrive at once, and the pieces gathered for one write; with 64 arriving at "
+    "once instead of the usual 8 it is some 30 MB more, and no faster"
 )
 _SYNCS_WHY = (
     "the fewer jobs end together, the fewer share a sync, and nobody waits for company; on a machine with other work "
@@ -56,7 +56,7 @@ _SYNCS_WHY = (
 _MANIFEST = """model: {model}
 prompts: [benchmark]
 seeds: {jobs}
-limits: {{concurrency: {places}, downloads: {places}, submits_per_second: 1000}}
+limits: {{concurrency: {places}, submits_per_second: 1000}}
 pricing: {{base_usd: 0.08}}
 """
 _SHELL_WHY = "start-up, some 0.5 s, is shared by too few jobs here; see the first row for what one more job takes"

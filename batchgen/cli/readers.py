@@ -73,14 +73,15 @@ def _files(log: Path) -> Iterator[File]:
 
 def _done(log: Path) -> Iterator[tuple[str, tuple[File, ...]]]:
     """Yield an attempt and its files for every time that it was done."""
-    done = (event for event in replay.read(log) if isinstance(event, events.Done))
+    done = (event for event in replay.read(log, events.Done) if isinstance(event, events.Done))
     return ((f"{event.job} {event.attempt}", event.files) for event in done)
 
 
 def export_run(run: Path, output: Path | None) -> None:
     """Write the ledger's jobs and outputs as CSV, to standard output or a file."""
     folder = place.find_run(run)
-    table = exporting.rows(read_state(folder), replay.read(RunDirectory(folder).log))
+    history = replay.read(RunDirectory(folder).log, events.Submitting, events.Done)
+    table = exporting.rows(read_state(folder), history)
     if output is None:
         # Into a file or a pipe every text goes as it is; a terminal would act on some.
         _write_csv(sys.stdout, _harmless(table) if sys.stdout.isatty() else table)

@@ -21,7 +21,7 @@ def collection(log: Path, state: RunState, rules: Rules, origin: str) -> list[Wo
     made elsewhere are simply not fetched again.
     """
     lost = presence.missing(state, rules.whole)
-    done = jobs_of(replay.read(log), lost)
+    done = jobs_of(replay.read(log, events.Submitting), lost)
     found = []
     for job_id, attempt in plan.to_collect(state, rules.policy, rules.whole):
         if attempt.api in (None, origin):

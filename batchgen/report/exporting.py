@@ -56,19 +56,22 @@ def rows(state: RunState, history: Iterable[events.Event]) -> Iterator[list[Cell
     for event in history:
         if isinstance(event, events.Submitting) and event.repeat != 1:
             repeats[event.job] = event.repeat
-        elif isinstance(event, events.Done) and event.job not in shown and _is_current(state, event):
-            shown.add(event.job)
-            cells = {**_attempt_cells(event.job, state.jobs[event.job]), **_made_cells(event, repeats)}
-            yield from (_row({**cells, **_file_cells(file)}) for file in event.files)
-    for job_id, known in state.jobs.items():
+        elif isinstance(event, events.Done) and event.job not in shown:
+            known = state.jobs[event.job]
+            if _is_current(known, event):
+                shown.add(event.job)
+                cells = {**_attempt_cells(event.job, known), **_made_cells(event, repeats)}
+                yield from (_row({**cells, **_file_cells(file)}) for file in event.files)
+    for job_id in state.jobs:
         if job_id not in shown:
+            known = state.jobs[job_id]
             intent = known.best.intent
             made = {} if intent is None else _made_cells(intent, {job_id: intent.repeat})
             yield _row({**_attempt_cells(job_id, known), **made})
 
 
-def _is_current(state: RunState, event: events.Done) -> bool:
-    best = state.jobs[event.job].best
+def _is_current(known: JobState, event: events.Done) -> bool:
+    best = known.best
     files = tuple((file.path, file.bytes) for file in event.files)
     return (best.number, best.files) == (event.attempt, files)
 

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
+from support.histories import said
 from yarl import URL
 
 from batchgen import errors, events
@@ -140,6 +141,7 @@ def ledger(data: bytes) -> None:
         assert _is_safe(str(refused))
         assert path.read_bytes() == data
         return
+    assert said(lambda: replay.load(path)) == said(lambda: state)
     _assert_reports(state, path)
     torn = path.with_name("log.torn")
     torn.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def read(descriptor: int, log: Path) -> Beginning | None:
         return None
     try:
         return _read(descriptor, size, memoryview(content))
-    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, OSError):
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError):
         return None  # Torn, of another version, or nothing of ours.
 
 
@@ -63,7 +63,7 @@ def _read(descriptor: int, size: int, content: memoryview) -> Beginning | None:
     body = content[_SEAL + len(head) + 1 :]
     if not 0 < length <= size or (size - length) * REST > size or zlib.crc32(body) != own_sum:
         return None
-    if bytes(content[:_SEAL]) != _seal(descriptor) and _sum(descriptor, length) != prefix_sum:
+    if bytes(content[:_SEAL]) != marks(descriptor) and _sum(descriptor, length) != prefix_sum:
         return None
     return Beginning(length, lines, saved.load(body))
 
@@ -73,13 +73,18 @@ def is_fresh(known: Beginning | None, size: int) -> bool:
     return size < FROM_BYTES or (known is not None and (size - known.length) * FRESH <= size)
 
 
-def write(disk: Disk, descriptor: int, log: Path, beginning: Beginning) -> None:
-    """Keep what the beginning of an open, locked ledger comes to. A failure costs the checkpoint alone."""
+def write(disk: Disk, descriptor: int, log: Path, beginning: Beginning, marked: bytes) -> None:
+    """Keep what the beginning of an open, locked ledger comes to. A failure costs the checkpoint alone.
+
+    `marked` are the ledger's `marks` from before it was read: where it has others by now, nothing is kept, since the
+    bytes that are summed here may not be those that were folded.
+    """
     with contextlib.suppress(ValueError, OSError, DiskError):
         body = b"".join(saved.dump(beginning.state))
         sums = _sum(descriptor, beginning.length), zlib.crc32(body)
         head = json.dumps([beginning.length, beginning.lines, *sums]).encode()
-        replace_durably(disk, log.with_name(_NAME), b"".join((_seal(descriptor), head, b"\n", body)))
+        if marks(descriptor) == marked:
+            replace_durably(disk, log.with_name(_NAME), b"".join((marked, head, b"\n", body)))
 
 
 def seal(disk: Disk, descriptor: int, log: Path) -> None:
@@ -87,7 +92,7 @@ def seal(disk: Disk, descriptor: int, log: Path) -> None:
     with contextlib.suppress(OSError):
         opened = disk.open(log.with_name(_NAME), os.O_WRONLY | os.O_NONBLOCK)
         try:
-            write_whole(disk, opened, _seal(descriptor))
+            write_whole(disk, opened, marks(descriptor))
         finally:
             disk.close(opened)
 
@@ -108,11 +113,11 @@ def _content(path: Path, most: int) -> bytes | None:
         os.close(descriptor)
 
 
-def _seal(descriptor: int) -> bytes:
-    """Return what tells this file, as it is now, from every other."""
+def marks(descriptor: int) -> bytes:
+    """Return what tells this file, as it is now, from every other and from itself at another time."""
     now = os.fstat(descriptor)
-    marks = json.dumps([now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns]).encode()
-    return marks.ljust(_SEAL - 1) + b"\n"
+    told = json.dumps([now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns]).encode()
+    return told.ljust(_SEAL - 1) + b"\n"
 
 
 def _sum(descriptor: int, length: int) -> int:

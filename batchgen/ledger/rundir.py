@@ -135,7 +135,7 @@ class RunDirectory:
     def _take_over(self, disk: Disk, descriptor: int, host: str, now: float) -> tuple[RunState, int]:
         quiet_for = now - os.fstat(descriptor).st_mtime
         found = replay.Replay(descriptor, self.log, writing=True)
-        known = checkpoint.read(descriptor, self.log)
+        marks, known = checkpoint.marks(descriptor), checkpoint.read(descriptor, self.log)
         state = found.fold(known)
         if (other := lock.living_elsewhere(state, host, quiet_for)) is not None:
             who = f"process {other.pid} on {other.host}, started {other.time}, has not finished"
@@ -145,7 +145,7 @@ class RunDirectory:
             )
         size = repair(disk, descriptor, self.log, self.torn, found)
         if not checkpoint.is_fresh(known, size):
-            checkpoint.write(disk, descriptor, self.log, Beginning(size, found.lines, state))
+            checkpoint.write(disk, descriptor, self.log, Beginning(size, found.lines, state), marks)
         return state, size
 
     def _keep_checkpoint(self, disk: Disk, descriptor: int) -> None:
@@ -155,11 +155,11 @@ class RunDirectory:
         """
         # All is written and told by now: whoever is impatient loses a cache.
         with contextlib.suppress(LedgerError, KeyboardInterrupt):
-            known = checkpoint.read(descriptor, self.log)
+            marks, known = checkpoint.marks(descriptor), checkpoint.read(descriptor, self.log)
             if checkpoint.is_fresh(known, os.fstat(descriptor).st_size):
                 checkpoint.seal(disk, descriptor, self.log)
                 return
             found = replay.Replay(descriptor, self.log)
             state = found.fold(known)
             if found.ended:
-                checkpoint.write(disk, descriptor, self.log, Beginning(found.whole, found.lines, state))
+                checkpoint.write(disk, descriptor, self.log, Beginning(found.whole, found.lines, state), marks)

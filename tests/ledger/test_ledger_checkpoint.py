@@ -17,7 +17,7 @@ from batchgen.errors import LedgerError
 from batchgen.ledger import checkpoint, replay
 from batchgen.ledger.files import RealDisk
 from batchgen.ledger.rundir import RunDirectory
-from batchgen.state import fold, saved
+from batchgen.state import RunState, fold, saved
 
 LINE = line(4, event("submitting", "f" * 32))
 LATER = 4e9
@@ -72,7 +72,8 @@ def test_with_a_checkpoint_a_ledger_says_what_its_events_say(content: bytes, at:
     found = replay.Replay(descriptor, log)
     if not isinstance(said(found.fold), str) and found.whole == len(beginning) > 0 and found.ended:
         found = replay.Replay(descriptor, log)
-        checkpoint.write(RealDisk(), descriptor, log, checkpoint.Beginning(len(beginning), cut, found.fold()))
+        kept = checkpoint.Beginning(len(beginning), cut, found.fold())
+        checkpoint.write(RealDisk(), descriptor, log, kept, checkpoint.marks(descriptor))
         assert is_used(log)
     os.close(descriptor)
     log.write_bytes(content)
@@ -112,6 +113,23 @@ def test_an_edit_in_place_is_seen(tmp_path: Path, *, keeps_times: bool) -> None:
     if keeps_times:
         os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert not is_used(log)
+    require_right(log)
+
+
+def test_what_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the sum of what stands there by then would go with the state of what stood there."""
+    log = kept(tmp_path)
+    (tmp_path / ".checkpoint").unlink()
+
+    class Edited(replay.Replay):
+        def fold(self, known: checkpoint.Beginning | None = None) -> RunState:
+            state = super().fold(known)
+            log.write_bytes(log.read_bytes().replace(b"sandbox", b"sandb0x"))
+            return state
+
+    with monkeypatch.context() as busy:
+        busy.setattr(replay, "Replay", Edited)
+        hold(tmp_path)
     require_right(log)
 
 

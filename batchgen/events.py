@@ -20,6 +20,9 @@ from batchgen.job import File, Job, Json
 VERSION = 1
 """The ledger's format. A ledger with a higher one is refused for writing."""
 
+_FIRST_S, _END_S = -62_135_596_800, 253_402_300_800
+"""The first second of the year 1 and that after the year 9999, in UTC."""
+
 Value = TypeVar("Value")
 
 
@@ -33,12 +36,13 @@ def stamp(seconds: float) -> str:
 
 
 def seconds_of(time: str) -> float | None:
-    """Return the Unix seconds of a time text, or None where it is not one."""
+    """Return the Unix seconds of a time text, or None where it is not one, or none of the years 1 to 9999 in UTC."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if _FIRST_S <= seconds < _END_S else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,3 +182,7 @@ def test_time_is_rfc_3339_in_utc() -> None:
     assert events.seconds_of("1970-01-01T01:00:00+01:00") == 0
     assert events.seconds_of("1970-01-01T00:00:00") == 0
     assert events.seconds_of("yesterday") is None
+    for beyond in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        assert events.seconds_of(beyond) is None, "no calendar in UTC can show it"
+    for end in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        assert events.stamp(events.seconds_of(end) or 0.0)[:19] == end[:19]

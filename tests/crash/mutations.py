@@ -26,7 +26,7 @@ NOTICED = (" violations, seed", "FAILED tests/")
 SUITE = ("tests/crash/suite.py",)
 POINTS = (*SUITE, "--only", "points", "--scenario")
 POWER = (*SUITE, "--only", "power", "--scenario")
-PYTEST = ("-m", "pytest", "-x", "-p", "no:cacheprovider")
+PYTEST = ("-m", "pytest", "-n0", "-x", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ MUTATIONS = (
         "batchgen/engine/submit.py",
         _SUBMITTED,
         "        asyncio.get_running_loop().call_later(\n"
-        "            0.3, lambda: asyncio.ensure_future(self._recorder.record(submitted))\n"
+        "            5.0, lambda: asyncio.ensure_future(self._recorder.record(submitted))\n"
         "        )\n",
         (*POINTS, "main", "--at", "before Client.status #1"),
     ),
@@ -138,7 +138,7 @@ MUTATIONS = (
         "batchgen/ledger/repair.py",
         "            _save(disk, descriptor, torn, found)\n",
         "",
-        (*POWER, "torn"),
+        (*PYTEST, "tests/ledger/test_ledger_repair.py"),
     ),
     Mutation(
         "what a dead process wrote is synced before it is believed",
@@ -159,7 +159,7 @@ MUTATIONS = (
         "batchgen/state/attempts.py",
         "    Fact.SUBMITTING: State.UNKNOWN,\n",
         "    Fact.SUBMITTING: State.NEW,\n",
-        (*POINTS, "main", "--at", "after ClientRequest.send #1"),
+        (*POINTS, "main", "--at", "after Client.submit #1"),
     ),
     Mutation(
         "one run at a time holds the directory",

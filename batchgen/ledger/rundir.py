@@ -7,22 +7,19 @@ known to be ours, and nothing is decided on lines that a power loss could still 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchgen.errors import DiskError, LedgerError, LockedError, printable
-from batchgen.ledger import checkpoint, files, lock, replay
-from batchgen.ledger.checkpoint import Beginning
+from batchgen.errors import DiskError, LedgerError, printable
+from batchgen.ledger import files
 from batchgen.ledger.files import REAL_DISK, Disk
-from batchgen.ledger.repair import repair
-from batchgen.state import RunState
 
 if TYPE_CHECKING:
     from batchgen.ledger.journal import Journal
+    from batchgen.state import RunState
 
 LOG_NAME = "log.jsonl"
 
@@ -37,6 +34,8 @@ def is_run_directory(path: Path) -> bool:
 
 def read_state(path: Path) -> RunState:
     """Return the RunState of the run directory at `path`, without the lock. Raises LedgerError."""
+    from batchgen.ledger import replay  # With msgspec, which a first plan does without.
+
     return replay.load(RunDirectory(path).log)
 
 
@@ -107,7 +106,8 @@ class RunDirectory:
         rule about other hosts; `on_failure` is the journal's. Raises LockedError, DiskError and LedgerError (damaged,
         of a newer format, or no run there).
         """
-        from batchgen.ledger.appender import Appender  # With asyncio, which readers do without.
+        from batchgen.ledger import lock, takeover  # With asyncio, which readers do without.
+        from batchgen.ledger.appender import Appender
         from batchgen.ledger.journal import Journal
 
         if create:
@@ -118,7 +118,7 @@ class RunDirectory:
             raise LedgerError(printable(f"{self.path}: is not a run directory; name one with a {LOG_NAME} in it"))
         descriptor = lock.acquire(disk, self.log)
         try:
-            state, size = self._take_over(disk, descriptor, host or lock.host_name(), now())
+            state, size = takeover.take_over(disk, descriptor, self.log, self.torn, host or lock.host_name(), now())
             appender = Appender(disk, descriptor, self.log, size, self.ballast)
             appender.reserve()
         except BaseException:
@@ -128,38 +128,6 @@ class RunDirectory:
         try:
             yield journal, state
             if not journal.released:
-                self._keep_checkpoint(disk, descriptor)
+                takeover.keep_checkpoint(disk, descriptor, self.log)
         finally:
             journal.release()
-
-    def _take_over(self, disk: Disk, descriptor: int, host: str, now: float) -> tuple[RunState, int]:
-        quiet_for = now - os.fstat(descriptor).st_mtime
-        found = replay.Replay(descriptor, self.log, writing=True)
-        marks, known = checkpoint.marks(descriptor), checkpoint.read(descriptor, self.log)
-        state = found.fold(known)
-        if (other := lock.living_elsewhere(state, host, quiet_for)) is not None:
-            who = f"process {other.pid} on {other.host}, started {other.time}, has not finished"
-            minutes = f"{lock.QUIET_SECONDS / 60:.0f} minutes"
-            raise LockedError(
-                printable(f"{self.path}: {who}; run there, or wait until the ledger has not grown for {minutes}")
-            )
-        size = repair(disk, descriptor, self.log, self.torn, found)
-        if not checkpoint.is_fresh(known, size):
-            checkpoint.write(disk, descriptor, self.log, Beginning(size, found.lines, state), marks)
-        return state, size
-
-    def _keep_checkpoint(self, disk: Disk, descriptor: int) -> None:
-        """Make the checkpoint of a large ledger hold for what was appended, too.
-
-        From the ledger itself: the state of a run knows things, about files, that no event has told.
-        """
-        # All is written and told by now: whoever is impatient loses a cache.
-        with contextlib.suppress(LedgerError, KeyboardInterrupt):
-            marks, known = checkpoint.marks(descriptor), checkpoint.read(descriptor, self.log)
-            if checkpoint.is_fresh(known, os.fstat(descriptor).st_size):
-                checkpoint.seal(disk, descriptor, self.log)
-                return
-            found = replay.Replay(descriptor, self.log)
-            state = found.fold(known)
-            if found.ended:
-                checkpoint.write(disk, descriptor, self.log, Beginning(found.whole, found.lines, state), marks)

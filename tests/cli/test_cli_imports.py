@@ -17,6 +17,7 @@ VOCABULARY = {"batchgen.job", "batchgen.events", "batchgen.state", "batchgen.led
 HASHING = {"hashlib"}
 NAMES = {"batchgen.store.names", "batchgen.cli.verdict", "batchgen.report.summary"}
 SURVEY = {"batchgen.report.survey", "batchgen.cli.verdict", "batchgen.report.summary"}
+LEDGER = {"msgspec", "batchgen.ledger.replay"}
 MISTAKES = {"difflib"}
 
 NOTHING_YET = NETWORK | HEAVY | LANGUAGE | WRITER | VOCABULARY | HASHING | NAMES | MISTAKES
@@ -29,7 +30,7 @@ READING = NETWORK | HEAVY | LANGUAGE | WRITER | MISTAKES
         (["--version"], NOTHING_YET),
         (["--help"], NOTHING_YET),
         (["run", "--help"], NOTHING_YET),
-        (["plan", "m.yaml"], NETWORK | HEAVY | WRITER | SURVEY | MISTAKES),
+        (["plan", "m.yaml"], NETWORK | HEAVY | WRITER | SURVEY | LEDGER | MISTAKES),
         (["status", "run"], READING | HASHING | NAMES),
         (["failures", "run"], READING),
         (["export", "run"], READING),

@@ -53,12 +53,14 @@ from pathlib import Path
 from batchgen.ledger import replay
 "0" * 32 in replay.load(Path(sys.argv[1])).jobs
 """
-CHECKPOINT = """
+COMMAND_BEFORE = """
 import sys
 from pathlib import Path
+from batchgen.cli import looked
 from batchgen.ledger.rundir import RunDirectory
-with RunDirectory(Path(sys.argv[1]).parent).open_for_writing(now=lambda: 1e10):
-    pass
+place = RunDirectory(Path(sys.argv[1]).parent)
+with place.open_for_writing(now=lambda: 1e10) as (_, state):
+    looked.keep(place, state)
 """
 MANIFEST = """name: scale
 model: {model}
@@ -212,18 +214,14 @@ def _of_plans(jobs: int, rounds: int, folder: Path) -> Iterator[Row]:
 
 def _of_ledgers(count: int, rounds: int, folder: Path) -> Iterator[Row]:
     log = write_ledger(folder / "run", count)
-    look = (
-        f"it looks whether each of {count // 3:,} files is there, so that a deleted picture is told; nearly all of "
-        "that is the system's time. To believe a folder whose times are as they were was left out: a file that was cut "
-        "short changes none of them"
-    )
-    why = "half of it is the parse, the rest makes and packs a row of each job"
-    yield from _of_reading(log, count, rounds, 1.3, "", (look, why))
-    measured([sys.executable, "-c", CHECKPOINT, log])
-    kept = ", with a checkpoint"
-    yield from _of_reading(log, count, rounds, 0.1, kept, (look, "start-up"))
+    look = f"the look whether each of {count // 3:,} files is there; nearly all of that is the system's time"
+    fold = "half of it is the parse, the rest makes and packs a row of each job"
+    yield from _of_reading(log, count, rounds, 1.3, "", (look, fold))
+    measured([sys.executable, "-c", COMMAND_BEFORE, log])
+    kept = ", after a command"
+    yield from _of_reading(log, count, rounds, 0.1, kept, ("start-up", "start-up"))
     os.utime(log)
-    yield from _of_reading(log, count, rounds, None, kept + " whose ledger was touched since", ("", ""))
+    yield from _of_reading(log, count, rounds, None, kept + " and a touch of the ledger", ("", ""))
     bare = [sys.executable, "-c", BARE_READ, log]
     found, peak = ratio(python("batchgen", "export", log.parent, "-o", folder / "table.csv"), bare, 1)
     yield Row(f"export of {count:,} lines: CPU / parse of each", "", f"{found:.1f}", command=COMMAND)

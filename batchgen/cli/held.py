@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgen.cli import loop, place, planning
+from batchgen.cli import looked, loop, place, planning
 from batchgen.cli.batch import DiskTrouble
 from batchgen.cli.connect import SANDBOX, Account, account
 from batchgen.ledger.journal import Journal
@@ -37,4 +37,6 @@ def holding(run: Path, work: Callable[[Held], Coroutine[Any, Any, int]]) -> int:
     with folder.open_for_writing(create=False, on_failure=trouble) as (journal, state):
         to = account(SANDBOX in state.apis())
         planning.check_origin(state, to.origin)
-        return loop.run(work(Held(folder, journal, state, trouble, to)))
+        code = loop.run(work(Held(folder, journal, state, trouble, to)))
+        looked.keep(folder, state)
+        return code

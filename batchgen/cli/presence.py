@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from batchgen.state import Attempt, Fact, RunState
@@ -28,6 +29,13 @@ def count_missing(state: RunState, is_there: There) -> int:
     return state.jobs.count_damaged(is_there) + len(
         missing(state, lambda attempt: all(is_there(*file) for file in attempt.files))
     )
+
+
+def folders(state: RunState) -> set[str]:
+    """Return the folders, relative to the run directory, that done jobs have files in."""
+    packed = (file for _, files in state.jobs.packed_files() for file in files)
+    loose = (file for _, attempt in state.loose_attempts() for file in attempt.files)
+    return {path.rpartition("/")[0] for path, _ in chain(packed, loose)}
 
 
 def missing(state: RunState, is_whole: Callable[[Attempt], bool]) -> frozenset[str]:

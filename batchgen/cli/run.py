@@ -8,7 +8,7 @@ from typing import Any
 
 from batchgen import errors
 from batchgen.catalog import pin
-from batchgen.cli import assemble, console, loop, naming, planning, presence, stream
+from batchgen.cli import assemble, console, looked, loop, naming, planning, presence, stream
 from batchgen.cli.batch import Batch, DiskTrouble, Opening
 from batchgen.cli.choice import Choice, Loaded, load_manifest
 from batchgen.cli.command_line import lasting, offers
@@ -35,7 +35,9 @@ def run_manifest(choice: Choice, given: Mapping[str, Any], command: str) -> int:
         planning.check_origin(state, to.origin)
         presence.look(state, Look(loaded.place.path))
         kept = dataclasses.replace(loaded, manifest=snapshot(loaded.manifest, loaded.place))
-        return loop.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
+        code = loop.run(_Run(choice, manner, kept, to, journal, state, trouble, command).carry_out())
+        looked.keep(loaded.place, state)
+        return code
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

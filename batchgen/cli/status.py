@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from batchgen.cli import console, place, presence
+from batchgen.cli import console, looked, place, presence
 from batchgen.ledger import lock
-from batchgen.ledger.rundir import read_state
+from batchgen.ledger.rundir import RunDirectory, read_state
 from batchgen.report import status
 from batchgen.state import RunState
 from batchgen.store.check import Look
@@ -18,7 +18,8 @@ def show_status(run: Path, *, as_json: bool) -> None:
     """Print the status of a run directory, or of a manifest's. Raises ManifestError and LedgerError."""
     folder = place.find_run(run)
     state = read_state(folder)
-    state.counts["missing"] = presence.count_missing(state, Look(folder))
+    remembered = looked.recall(RunDirectory(folder))
+    state.counts["missing"] = presence.count_missing(state, Look(folder)) if remembered is None else remembered
     shown = status.status(state, folder, time.time(), running=_is_running(state))
     if as_json:
         console.show_json(shown)

@@ -219,7 +219,7 @@ def judge_files(book: Book, tally: Tally, *, sidecar: bool = False) -> None:
     tally.hold(found.keys() <= named.keys(), f"files nobody named: {sorted(found.keys() - named.keys())}")
     names = Counter(line["name"].casefold() for line in book.lines("submitting"))
     tally.hold(names.total() == len(names), f"names reserved twice: {names}")
-    hidden = [str(path) for path in book.path.rglob(".*") if path.name != ".checkpoint"]
+    hidden = [str(path) for path in book.path.rglob(".*") if path.name not in (".checkpoint", ".looked")]
     tally.hold(not hidden, f"left behind: {hidden}")
 
 

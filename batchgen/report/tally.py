@@ -22,7 +22,7 @@ _ENDS = (events.Done, events.Failed, events.Unknown, events.Lost, events.Cancell
 class Tally:
     """Figures of one run, counted from `start` on.
 
-    `ended` counts jobs by the word of the event that ended them; `clock` returns seconds that only grow.
+    `ended` counts jobs by the word of the event or the news that ended them; `clock` returns seconds that only grow.
     """
 
     def __init__(self, state: RunState, clock: Callable[[], float]) -> None:
@@ -53,9 +53,14 @@ class Tally:
     def take(self, happened: Event | News) -> None:
         """Count what happened."""
         if isinstance(happened, _ENDS):
-            self.ended[happened.word] += 1
-            self._ends.append(self._clock())
+            self._end(happened.word)
             self._unlisted.discard(happened.job)
+        elif isinstance(happened, News) and happened.kind == "missing":
+            self._end(happened.kind)
+
+    def _end(self, word: str) -> None:
+        self.ended[word] += 1
+        self._ends.append(self._clock())
 
     @property
     def total_ended(self) -> int:

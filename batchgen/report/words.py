@@ -7,7 +7,7 @@ from batchgen.report.tally import Tally
 
 def results(tally: Tally) -> list[str]:
     """Return how jobs of this run ended: done always, every other way where there are some."""
-    others = ("failed", "unknown", "lost", "cancelled")
+    others = ("failed", "unknown", "lost", "cancelled", "missing")
     return [f"{tally.ended['done']} done", *(f"{tally.ended[word]} {word}" for word in others if tally.ended[word])]
 
 

@@ -21,6 +21,7 @@ from batchgen.report import bar, messages, progress, words
 from batchgen.report.bar import Bar
 from batchgen.report.progress import JsonLines, Lines, Progress, Silent, pick
 from batchgen.report.tally import WINDOW, Tally
+from batchgen.report.words import results, waiting
 
 HOSTILE = "\x1b[2J\x1b]0;pwn\x07\r\n\u202efox\u2028{facts}%s\ud800"
 
@@ -304,6 +305,18 @@ def test_a_bar_with_nothing_to_do_draws_nothing() -> None:
     listener.start()
     listener.close()
     assert stream.getvalue() == ""
+
+
+def test_a_picture_that_is_gone_here_and_at_the_server_is_an_end() -> None:
+    """No event tells of it: the job is as done as before, and waits for nothing."""
+    story = Story()
+    story.start(done=1)
+    tally = Tally(story.state, Clock())
+    tally.start(1)
+    story.listeners.append(tally.take)
+    story.tell(News("missing", "00001_fox: its files are gone", f"{1:032x}"))
+    assert (tally.total_ended, tally.queued) == (1, 0)
+    assert [*results(tally), *waiting(tally)] == ["0 done", "1 missing"]
 
 
 def test_time_left_is_unknown_until_something_ended() -> None:

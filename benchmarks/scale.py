@@ -208,8 +208,12 @@ def _of_plans(jobs: int, rounds: int, folder: Path) -> Iterator[Row]:
     yield row(f"plan of {jobs:,} jobs: peak memory", "<= 80 MB", f"{peak:.0f} MB")
     huge = write_manifest(folder / "huge", 100, 10**6)
     found, _ = ratio(python("batchgen", "plan", huge), EMPTY, rounds)
-    note = "" if found <= 2 else "the rest is start-up: a JSON Schema validator, and some 60 frozen dataclasses"
-    yield row("plan of 1,000,000,000 jobs: CPU / import click, yaml", "<= 2", f"{found:.2f}", note=note)
+    note = (
+        "the rest is start-up: a JSON Schema validator, and some 60 frozen dataclasses, half a millisecond each. What "
+        "brought it down from 3.5: modules imported where they are needed, the manifest parsed once"
+    )
+    shown = f"{found:.2f}"
+    yield row("plan of 1,000,000,000 jobs: CPU / import click, yaml", "<= 2", shown, note=note if found > 2 else "")
 
 
 def _of_ledgers(count: int, rounds: int, folder: Path) -> Iterator[Row]:

@@ -128,14 +128,18 @@ def test_what_may_pass_is_transient(answer: bytes | Act, reached: bool) -> None:
     assert found.retry_after == (9.0 if found.info.http_status == 429 else None)
 
 
-async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def far_too_long(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send thousands of times the cap, and say nothing of it beforehand."""
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while not writer.is_closing():
+    for _chunk in range(4000):
+        if writer.is_closing():
+            return
         writer.write(b"400\r\n" + b"x" * 0x400 + b"\r\n")
         await writer.drain()
+    writer.write(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("answer", [http(200, b"x" * 1001), endless])
+@pytest.mark.parametrize("answer", [http(200, b"x" * 1001), far_too_long])
 def test_a_file_over_the_cap_is_not_read_to_its_end(answer: bytes | Act) -> None:
     found, _ = fetched(answer)
     assert isinstance(found, errors.FileError)

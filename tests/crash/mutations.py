@@ -228,13 +228,18 @@ MUTATIONS = (
 
 
 def survives(mutation: Mutation, folder: Path) -> str:
-    """Break the rule in a copy and return why nobody noticed; empty if somebody did. Raises ValueError."""
-    broken = mutation.applied(PROJECT)
+    """Break the rule in a copy and return why nobody noticed; empty if somebody did."""
+    try:
+        broken = mutation.applied(PROJECT)
+    except ValueError as error:
+        return str(error)
     target = folder / mutation.file
     sound = target.read_text(encoding="utf-8")
     target.write_text(broken, encoding="utf-8")
     try:
         ended = _check(mutation, folder)
+    except subprocess.TimeoutExpired as error:
+        return str(error)
     finally:
         target.write_text(sound, encoding="utf-8")
     # A check that breaks down has noticed nothing.
@@ -273,9 +278,9 @@ def main() -> int:
         folder = Path(name)
         copy_project(folder)
         wrong = unsound(chosen, folder)
-        _say(*(f"fails although nothing is broken: {check}" for check in wrong))
+        say(*(f"fails although nothing is broken: {check}" for check in wrong))
         caught = sum(_try(mutation, folder) for mutation in chosen)
-    _say(f"{caught} of {len(chosen)} caught")
+    say(f"{caught} of {len(chosen)} caught")
     return 1 if wrong or caught < len(chosen) else 0
 
 
@@ -289,17 +294,13 @@ def copy_project(folder: Path) -> None:
 
 def _try(mutation: Mutation, folder: Path) -> bool:
     began = time.monotonic()
-    try:
-        why = survives(mutation, folder)
-    except (ValueError, subprocess.TimeoutExpired) as error:
-        why = str(error)
-    _say(
-        f"{'SURVIVED' if why else 'caught':9} {time.monotonic() - began:5.1f} s  {mutation.rule}", *filter(None, [why])
-    )
+    why = survives(mutation, folder)
+    say(f"{'SURVIVED' if why else 'caught':9} {time.monotonic() - began:5.1f} s  {mutation.rule}", *filter(None, [why]))
     return not why
 
 
-def _say(*lines: str) -> None:
+def say(*lines: str) -> None:
+    """Print lines at once, for whoever waits for them."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 

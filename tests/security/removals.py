@@ -71,11 +71,11 @@ def main() -> int:
             mutations.copy_project(folder)
             folders.put(folder)
         if not sound(chosen, folder):
-            _say("tests fail although nothing is removed")
+            mutations.say("tests fail although nothing is removed")
             return 1
         with ThreadPoolExecutor(given.processes) as pool:
             caught = sum(pool.map(lambda one: _is_noticed(one, folders), chosen))
-    _say(f"{caught} of {len(chosen)} caught")
+    mutations.say(f"{caught} of {len(chosen)} caught")
     return 0 if caught == len(chosen) else 1
 
 
@@ -83,18 +83,13 @@ def _is_noticed(defence: Defence, folders: queue.SimpleQueue[Path]) -> bool:
     folder = folders.get()
     try:
         why = mutations.survives(removal(defence), folder)
-    except (ValueError, subprocess.TimeoutExpired) as error:
-        why = str(error)
     finally:
         folders.put(folder)
     held_by = ", ".join(test.rpartition("/")[2] for test in defence.tests)
-    _say(f"{'SURVIVED' if why else 'caught':9} {defence.area}: {defence.rule} | {held_by}", *filter(None, [why]))
+    mutations.say(
+        f"{'SURVIVED' if why else 'caught':9} {defence.area}: {defence.rule} | {held_by}", *filter(None, [why])
+    )
     return not why
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

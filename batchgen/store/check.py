@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 
 class Look:
@@ -16,11 +16,11 @@ class Look:
 
     def __call__(self, path: str, size: int) -> bool:
         """Tell whether a file of the ledger is there in its size."""
-        folder, _, name = path.rpartition("/")
+        folder, slash, name = path.rpartition("/")
         if folder not in self._folders:
             self._folders[folder] = f"{self._run_dir / folder}/" if self._is_plain(folder) else None
         base = self._folders[folder]
-        if base is None or name in ("", ".."):
+        if base is None or name in ("", "..") or (slash and not folder):
             return False
         try:
             found = os.lstat(base + name)
@@ -32,7 +32,7 @@ class Look:
         """Tell whether a path leads down through folders that are no links."""
         here = self._run_dir
         try:
-            for part in folder.split("/"):
+            for part in folder.split("/") if folder else ():
                 here = here / part
                 if part in ("", "..") or not stat.S_ISDIR(here.lstat().st_mode):
                     return False
@@ -46,16 +46,4 @@ def whole(run_dir: Path, path: str, size: int) -> bool:
 
     `path` is relative to the run directory, with forward slashes, as the ledger has it.
     """
-    parts = PurePosixPath(path).parts
-    if not parts or ".." in parts or parts[0] == "/" or "\0" in path:
-        return False
-    here = run_dir
-    try:
-        for folder in parts[:-1]:
-            here = here / folder
-            if not stat.S_ISDIR(here.lstat().st_mode):
-                return False
-        found = (here / parts[-1]).lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == size
+    return Look(run_dir)(path, size)

@@ -42,6 +42,12 @@ def test_an_absolute_path_does_not_count(run_dir: Path) -> None:
     assert not whole(run_dir, str(run_dir.parent / "outside.png"), 5)
 
 
+def test_a_file_beside_the_folders_counts_and_one_of_the_root_does_not(run_dir: Path) -> None:
+    (run_dir / "fox.png").write_bytes(b"12345")
+    assert whole(run_dir, "fox.png", 5)
+    assert not whole(run_dir, "/fox.png", 5)
+
+
 def test_a_link_does_not_count(run_dir: Path) -> None:
     (run_dir / "images" / "link.png").symlink_to(run_dir.parent / "outside.png")
     (run_dir / "images" / "b").symlink_to(run_dir / "images" / "a", target_is_directory=True)
